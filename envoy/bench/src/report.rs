@@ -1,0 +1,235 @@
+//! The report: a table of figures, a table of budgets, and both with the raw samples as JSON.
+
+use std::fmt;
+use std::fs;
+use std::time::SystemTime;
+
+use serde::Serialize;
+
+use crate::measure::Sample;
+use crate::statistics::Spread;
+use crate::target::Target;
+use crate::workload::{Request, SMOKE, Unit, Workload};
+
+/// Consumers get at least this share of bare Envoy's throughput.
+const FETCH_THROUGHPUT_MIN: f64 = 0.95;
+const ADDED_P50_MAX_US: f64 = 20.0;
+const ADDED_P99_MAX_US: f64 = 100.0;
+
+/// One measured step.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Record {
+    pub(crate) round: usize,
+    pub(crate) workload: Workload,
+    pub(crate) target: Target,
+    pub(crate) sample: Sample,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Report {
+    unix_time: u64,
+    machine: Machine,
+    checks: Vec<Check>,
+    records: Vec<Record>,
+}
+
+#[derive(Serialize)]
+struct Machine {
+    processor: String,
+    cores: usize,
+    kernel: String,
+}
+
+/// The gateway against bare Envoy, paired by round.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Check {
+    workload: &'static str,
+    measure: &'static str,
+    spread: Spread,
+    budget: Budget,
+    within: bool,
+}
+
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Budget {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+impl Budget {
+    fn allows(self, value: f64) -> bool {
+        match self {
+            Self::AtMost(limit) => value <= limit,
+            Self::AtLeast(limit) => value >= limit,
+        }
+    }
+}
+
+impl Report {
+    pub(crate) fn new(records: Vec<Record>) -> Self {
+        let unix_time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs());
+        let checks = SMOKE.iter().flat_map(|workload| checks(workload, &records)).collect();
+        Self { unix_time, machine: Machine::this(), checks, records }
+    }
+
+    /// By the median of any check.
+    pub(crate) fn is_over_budget(&self) -> bool {
+        self.checks.iter().any(|check| !check.within)
+    }
+}
+
+fn checks(workload: &Workload, records: &[Record]) -> Vec<Check> {
+    let check = |measure, budget: Budget, compare: &dyn Fn(&Sample, &Sample) -> Option<f64>| {
+        let spread = Spread::of(pairs(workload, records).filter_map(|(gateway, bare)| compare(gateway, bare)))?;
+        Some(Check { workload: workload.name, measure, spread, budget, within: budget.allows(spread.median) })
+    };
+    let mut checks = Vec::new();
+    checks.extend(match workload.unit {
+        Unit::Gigabyte => check("CPU per GB, ratio", Budget::AtMost(workload.cpu_ratio_max), &|gateway, bare| {
+            Some(gateway.cpu_seconds_per_gigabyte()? / bare.cpu_seconds_per_gigabyte()?)
+        }),
+        Unit::MillionRequests => {
+            check("CPU per request, ratio", Budget::AtMost(workload.cpu_ratio_max), &|gateway, bare| {
+                Some(gateway.cpu_seconds_per_million_requests()? / bare.cpu_seconds_per_million_requests()?)
+            })
+        }
+    });
+    if matches!(workload.request, Request::Fetch { .. }) {
+        checks.extend(check("throughput, ratio", Budget::AtLeast(FETCH_THROUGHPUT_MIN), &|gateway, bare| {
+            Some(gateway.megabytes_per_second() / bare.megabytes_per_second())
+        }));
+    }
+    if workload.is_round_trip() {
+        checks.extend(check("added p50, us", Budget::AtMost(ADDED_P50_MAX_US), &|gateway, bare| {
+            Some(gateway.round_trip?.p50_us - bare.round_trip?.p50_us)
+        }));
+        checks.extend(check("added p99, us", Budget::AtMost(ADDED_P99_MAX_US), &|gateway, bare| {
+            Some(gateway.round_trip?.p99_us - bare.round_trip?.p99_us)
+        }));
+    }
+    checks
+}
+
+/// Gateway and bare Envoy of the same round.
+fn pairs<'a>(workload: &'a Workload, records: &'a [Record]) -> impl Iterator<Item = (&'a Sample, &'a Sample)> {
+    let of = move |target: Target| samples(workload, target, records);
+    of(Target::Addresses).filter_map(move |(round, gateway)| {
+        of(Target::Bare).find(|(other, _)| *other == round).map(|(_, bare)| (gateway, bare))
+    })
+}
+
+fn samples<'a>(
+    workload: &'a Workload,
+    target: Target,
+    records: &'a [Record],
+) -> impl Iterator<Item = (usize, &'a Sample)> {
+    records
+        .iter()
+        .filter(move |record| record.workload.name == workload.name && record.target == target)
+        .map(|record| (record.round, &record.sample))
+}
+
+impl Machine {
+    fn this() -> Self {
+        let read = |path| fs::read_to_string(path).unwrap_or_default();
+        let processors = read("/proc/cpuinfo");
+        let models = || processors.lines().filter_map(|line| line.strip_prefix("model name")?.split_once(':'));
+        let processor = models().next().map(|(_, name)| name.trim().to_owned()).unwrap_or_default();
+        let cores = models().count();
+        Self { processor, cores, kernel: read("/proc/sys/kernel/osrelease").trim().to_owned() }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(out, "{} cores, {}, Linux {}", self.machine.cores, self.machine.processor, self.machine.kernel)?;
+        writeln!(out, "Medians [least - most] of all rounds. CPU is that of the Envoy process; busy is in cores.\n")?;
+        let columns = [
+            "workload",
+            "target",
+            "MB/s",
+            "requests/s",
+            "CPU s/GB",
+            "CPU s/M requests",
+            "p50 us",
+            "p99 us",
+            "busy proxy/load/endpoint",
+            "bottleneck",
+        ];
+        let mut figures = vec![columns.map(str::to_owned)];
+        for workload in SMOKE {
+            for target in [Target::Direct, Target::Bare, Target::Addresses] {
+                figures.extend(self.figures(workload, target));
+            }
+        }
+        table(out, &figures)?;
+        writeln!(out, "\nThe gateway against bare Envoy of the same round:\n")?;
+        let mut budgets = vec![["workload", "measure", "addresses", "budget", "verdict"].map(str::to_owned)];
+        for check in &self.checks {
+            let budget = match check.budget {
+                Budget::AtMost(limit) => format!("at most {limit}"),
+                Budget::AtLeast(limit) => format!("at least {limit}"),
+            };
+            let verdict = if check.within { "within" } else { "OVER" };
+            budgets.push([
+                check.workload.into(),
+                check.measure.into(),
+                spread(Some(check.spread), 2),
+                budget,
+                verdict.into(),
+            ]);
+        }
+        table(out, &budgets)?;
+        writeln!(out)
+    }
+}
+
+impl Report {
+    fn figures(&self, workload: &Workload, target: Target) -> Option<[String; 10]> {
+        let all: Vec<_> = samples(workload, target, &self.records).map(|(_, sample)| sample).collect();
+        let bottleneck = |name| all.iter().filter(|sample| sample.bottleneck() == name).count();
+        let bottleneck = all.iter().map(|sample| sample.bottleneck()).max_by_key(|name| bottleneck(*name))?;
+        let of = |figure: &dyn Fn(&Sample) -> Option<f64>| Spread::of(all.iter().filter_map(|sample| figure(sample)));
+        let busy =
+            |figure: &dyn Fn(&Sample) -> f64| of(&|sample| Some(figure(sample))).map_or(0.0, |spread| spread.median);
+        Some([
+            workload.name.into(),
+            target.name().into(),
+            spread(of(&|sample| Some(sample.megabytes_per_second())), 0),
+            spread(of(&|sample| Some(sample.requests_per_second())), 0),
+            spread(of(&Sample::cpu_seconds_per_gigabyte), 3),
+            spread(of(&Sample::cpu_seconds_per_million_requests), 1),
+            spread(of(&|sample| Some(sample.round_trip?.p50_us)), 1),
+            spread(of(&|sample| Some(sample.round_trip?.p99_us)), 1),
+            format!(
+                "{:.2} / {:.2} / {:.2}",
+                busy(&|sample| sample.proxy_busy),
+                busy(&|sample| sample.load_busy[0]),
+                busy(&|sample| sample.endpoint_busy[0])
+            ),
+            bottleneck.into(),
+        ])
+    }
+}
+
+fn spread(value: Option<Spread>, digits: usize) -> String {
+    value.map_or(String::new(), |Spread { median, min, max }| {
+        format!("{median:.digits$} [{min:.digits$} - {max:.digits$}]")
+    })
+}
+
+fn table<const COLUMNS: usize>(out: &mut fmt::Formatter<'_>, rows: &[[String; COLUMNS]]) -> fmt::Result {
+    let widths: [usize; COLUMNS] =
+        std::array::from_fn(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0));
+    for row in rows {
+        for (cell, width) in row.iter().zip(widths) {
+            write!(out, "{cell:<width$}  ")?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,26 @@
+//! From `KafkaVirtualCluster` documents to the configuration of Envoy.
+//!
+//! Three steps, each a function: [`load`] reads files into typed documents, [`validate`] turns the whole set
+//! into a [`Gateway`] or a sorted list of [`Problem`]s, and [`render`] turns a gateway into Envoy's bootstrap.
+//! `load` reads files and the environment; the other two are pure, and `render` is deterministic to the byte.
+#![forbid(unsafe_code)]
+
+mod document;
+mod expand;
+mod host_port;
+mod load;
+mod ports;
+mod problem;
+mod render;
+mod validate;
+mod yaml;
+
+pub use document::{
+    ApiVersion, BootstrapServers, FilterSpec, KafkaVirtualCluster, Kind, Listener, Metadata, Spec, TargetCluster,
+    Virtualization,
+};
+pub use host_port::HostPort;
+pub use load::{Document, Loaded, load, parse};
+pub use problem::Problem;
+pub use render::{RenderOptions, plugin_config, render};
+pub use validate::{Gateway, VirtualCluster, validate};

@@ -1,0 +1,327 @@
+//! The whole set of documents, checked: everything that is wrong is reported at once.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+
+use bifrost_broker_address::NodePortRange;
+use bifrost_core::limits::Limits;
+
+use crate::document::{BootstrapServers, Listener, Virtualization};
+use crate::host_port::{HostPort, check_host};
+use crate::load::{Document, Loaded};
+use crate::ports;
+use crate::problem::Problem;
+
+/// Filters that this build can put into a chain besides the address rewriting that is always there.
+const FILTERS: &[&str] = &[];
+
+/// Node ids that have a port when the document names none: the first ones of most clusters.
+const DEFAULT_NODE_IDS: i32 = 100;
+
+/// A validated set: it can be rendered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gateway {
+    /// Ordered by name.
+    pub virtual_clusters: Vec<VirtualCluster>,
+}
+
+/// One virtual cluster with every default filled in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VirtualCluster {
+    /// A DNS label, unique in the gateway.
+    pub name: String,
+    /// IP address that the ports are opened on.
+    pub bind: IpAddr,
+    /// The bootstrap port.
+    pub port: u16,
+    /// Host name or IP address that clients are sent to, an IPv6 address without brackets.
+    pub advertised_host: String,
+    /// Ports of the nodes; neither ids nor ports overlap.
+    pub node_ports: Vec<NodePortRange>,
+    /// At least one.
+    pub bootstrap_servers: Vec<HostPort>,
+    /// Bounds of the data path.
+    pub limits: Limits,
+}
+
+impl VirtualCluster {
+    /// The bootstrap address for clients.
+    pub fn advertised(&self) -> HostPort {
+        HostPort { host: self.advertised_host.clone(), port: self.port }
+    }
+
+    /// Every node that has a port, and the port: `(node id, port)`.
+    pub fn nodes(&self) -> impl Iterator<Item = (i32, u16)> + '_ {
+        self.node_ports.iter().flat_map(|range| (range.first_id..=range.last_id).zip(range.first_port..=u16::MAX))
+    }
+}
+
+/// Checks the set. `admin` is the address of Envoy's admin interface, whose port is taken; port 0 takes none.
+///
+/// The error holds the problems of loading and of validation, sorted by file and line, never empty.
+pub fn validate(loaded: Loaded, admin: SocketAddr) -> Result<Gateway, Vec<Problem>> {
+    let Loaded { documents, mut problems } = loaded;
+    if documents.is_empty() && problems.is_empty() {
+        problems.push(Problem {
+            file: Default::default(),
+            line: 0,
+            document: 0,
+            path: String::new(),
+            message: "no KafkaVirtualCluster document found".to_owned(),
+        });
+    }
+    unique_names(&documents, &mut problems);
+    let mut virtual_clusters = Vec::new();
+    let mut uses = Vec::new();
+    for document in &documents {
+        let mut check = Check { document, problems: &mut problems };
+        let virtual_cluster = check.virtual_cluster();
+        uses.extend(ports::uses(document, &virtual_cluster));
+        virtual_clusters.push(virtual_cluster);
+    }
+    ports::conflicts(&uses, admin, &mut problems);
+    if problems.is_empty() {
+        virtual_clusters.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Gateway { virtual_clusters })
+    } else {
+        problems.sort();
+        problems.dedup();
+        Err(problems)
+    }
+}
+
+fn unique_names(documents: &[Document], problems: &mut Vec<Problem>) {
+    let mut first = HashMap::new();
+    for document in documents {
+        let name = &document.resource.metadata.name;
+        match first.get(name) {
+            None => {
+                first.insert(name, document.place("metadata.name"));
+            }
+            Some(place) => {
+                problems.push(document.problem("metadata.name", format!("'{name}' is already the name of {place}")));
+            }
+        }
+    }
+}
+
+/// The checks of one document, in the order of its fields.
+struct Check<'a> {
+    document: &'a Document,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Check<'_> {
+    /// The virtual cluster as far as it makes sense; it is used only when nothing was reported.
+    fn virtual_cluster(&mut self) -> VirtualCluster {
+        let resource = &self.document.resource;
+        let spec = &resource.spec;
+        self.name(&resource.metadata.name);
+        self.listener(&spec.listener);
+        let bootstrap_servers = self.bootstrap_servers(&spec.target_cluster.bootstrap_servers);
+        self.virtualization(&spec.virtualization);
+        self.filters();
+        self.limits(&spec.limits);
+        VirtualCluster {
+            name: resource.metadata.name.clone(),
+            bind: spec.listener.bind,
+            port: spec.listener.port,
+            advertised_host: spec.listener.advertised_host.clone(),
+            node_ports: self.node_ports(&spec.listener),
+            bootstrap_servers,
+            limits: spec.limits.clone(),
+        }
+    }
+
+    fn report(&mut self, path: &str, message: impl Into<String>) {
+        self.problems.push(self.document.problem(path, message.into()));
+    }
+
+    fn name(&mut self, name: &str) {
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        let label = (1..=63).contains(&name.len())
+            && name.bytes().all(allowed)
+            && !name.starts_with('-')
+            && !name.ends_with('-');
+        if !label {
+            self.report(
+                "metadata.name",
+                format!(
+                    "'{name}' is not a name; use 1 to 63 lower case letters, digits and '-', not at the start or end"
+                ),
+            );
+        }
+    }
+
+    fn listener(&mut self, listener: &Listener) {
+        if listener.port == 0 {
+            self.report("spec.listener.port", "must be from 1 to 65535");
+        }
+        if listener.bind.is_multicast() {
+            self.report("spec.listener.bind", format!("{} is a multicast address", listener.bind));
+        }
+        let host = &listener.advertised_host;
+        match host.parse::<IpAddr>() {
+            Ok(ip) if ip.is_unspecified() => self.report(
+                "spec.listener.advertisedHost",
+                format!("clients cannot connect to {ip}; write the host name or IP address they use"),
+            ),
+            Ok(_) => {}
+            Err(_) => {
+                if let Err(reason) = check_host(host) {
+                    self.report("spec.listener.advertisedHost", reason);
+                }
+            }
+        }
+    }
+
+    fn node_ports(&mut self, listener: &Listener) -> Vec<NodePortRange> {
+        const PATH: &str = "spec.listener.nodePorts";
+        let Some(ranges) = &listener.node_ports else {
+            let last_id = DEFAULT_NODE_IDS.saturating_sub(1);
+            let first_port = listener.port.saturating_add(1);
+            let range = NodePortRange { first_id: 0, last_id, first_port };
+            if listener.port == u16::MAX || ports::last_port(&range).is_none() {
+                self.report(
+                    PATH,
+                    format!(
+                        "the default needs {DEFAULT_NODE_IDS} ports above port {}, past 65535; choose a lower port or \
+                         set nodePorts",
+                        listener.port
+                    ),
+                );
+                return Vec::new();
+            }
+            return vec![range];
+        };
+        if ranges.is_empty() {
+            self.report(
+                PATH,
+                "at least one range is needed, or clients cannot reach any node; leave it out for nodes 0-99",
+            );
+        }
+        let mut good: Vec<(usize, NodePortRange)> = Vec::new();
+        for (index, range) in ranges.iter().enumerate() {
+            let path = format!("{PATH}[{index}]");
+            if range.first_id < 0 {
+                self.report(&format!("{path}.firstId"), "node ids start at 0");
+            } else if range.first_id > range.last_id {
+                self.report(
+                    &format!("{path}.lastId"),
+                    format!("{} is below firstId {}", range.last_id, range.first_id),
+                );
+            } else if range.first_port == 0 {
+                self.report(&format!("{path}.firstPort"), "must be from 1 to 65535");
+            } else if ports::last_port(range).is_none() {
+                self.report(
+                    &path,
+                    format!(
+                        "nodes {}-{} from port {} on need ports past 65535",
+                        range.first_id, range.last_id, range.first_port
+                    ),
+                );
+            } else {
+                for (other, earlier) in &good {
+                    if range.first_id <= earlier.last_id && earlier.first_id <= range.last_id {
+                        self.report(
+                            &path,
+                            format!(
+                                "node ids {}-{} overlap {}-{} of nodePorts[{other}]",
+                                range.first_id, range.last_id, earlier.first_id, earlier.last_id
+                            ),
+                        );
+                    }
+                }
+                good.push((index, *range));
+            }
+        }
+        let ranges: Vec<NodePortRange> = good.into_iter().map(|(_, range)| range).collect();
+        let count = ports::count(&ranges);
+        if count > ports::NODE_PORTS_MAX {
+            self.report(
+                PATH,
+                format!(
+                    "{count} node ports; at most {} per virtual cluster, because each is a socket of every worker",
+                    ports::NODE_PORTS_MAX
+                ),
+            );
+        }
+        ranges
+    }
+
+    fn bootstrap_servers(&mut self, servers: &BootstrapServers) -> Vec<HostPort> {
+        const PATH: &str = "spec.targetCluster.bootstrapServers";
+        let texts: Vec<(String, &str)> = match servers {
+            BootstrapServers::Text(text) if text.trim().is_empty() => Vec::new(),
+            BootstrapServers::Text(text) => text.split(',').map(|server| (PATH.to_owned(), server.trim())).collect(),
+            BootstrapServers::List(list) => {
+                list.iter().enumerate().map(|(index, server)| (format!("{PATH}[{index}]"), server.trim())).collect()
+            }
+        };
+        if texts.is_empty() {
+            self.report(PATH, "at least one host:port is needed");
+        }
+        let mut parsed = Vec::new();
+        for (path, text) in texts {
+            match HostPort::parse(text) {
+                Ok(server) if parsed.contains(&server) => self.report(&path, format!("{server} is listed twice")),
+                Ok(server) => parsed.push(server),
+                Err(reason) => self.report(&path, reason),
+            }
+        }
+        parsed
+    }
+
+    fn virtualization(&mut self, virtualization: &Virtualization) {
+        for (field, prefix) in [
+            ("topicPrefix", &virtualization.topic_prefix),
+            ("groupPrefix", &virtualization.group_prefix),
+            ("transactionIdPrefix", &virtualization.transaction_id_prefix),
+        ] {
+            if !prefix.is_empty() {
+                self.report(
+                    &format!("spec.virtualization.{field}"),
+                    format!("'{prefix}': tenancy is not available in this build; remove the prefix"),
+                );
+            }
+        }
+    }
+
+    fn filters(&mut self) {
+        for (index, filter) in self.document.resource.spec.filters.iter().enumerate() {
+            if !FILTERS.contains(&filter.name.as_str()) {
+                let available = if FILTERS.is_empty() { "none".to_owned() } else { FILTERS.join(", ") };
+                self.report(
+                    &format!("spec.filters[{index}].name"),
+                    format!("'{}' is not available in this build; available filters: {available}", filter.name),
+                );
+            }
+        }
+    }
+
+    fn limits(&mut self, limits: &Limits) {
+        const FRAME_BYTES_MAX: u32 = i32::MAX.unsigned_abs();
+        for (field, value, low, high) in [
+            ("frameBytesMax", limits.frame_bytes_max, 1 << 10, FRAME_BYTES_MAX),
+            ("heldBytesMax", limits.held_bytes_max, 1 << 10, FRAME_BYTES_MAX),
+            ("inFlightMax", limits.in_flight_max, 1, 1 << 20),
+            ("nodeWaitMs", limits.node_wait_ms, 1, 60_000),
+        ] {
+            if !(low..=high).contains(&value) {
+                self.report(
+                    &format!("spec.limits.{field}"),
+                    format!("{value} is out of range; allowed: {low} to {high}"),
+                );
+            }
+        }
+        if limits.held_bytes_max > limits.frame_bytes_max {
+            self.report(
+                "spec.limits.heldBytesMax",
+                format!(
+                    "{} is above frameBytesMax {}; a frame that is collected whole is a frame (set both to lower them)",
+                    limits.held_bytes_max, limits.frame_bytes_max
+                ),
+            );
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Golden Envoy configurations, and what must hold for each of them.
+#![allow(clippy::unwrap_used, reason = "a failed expectation is a failed test, in helpers too")]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use bifrost_chain::Config;
+use bifrost_config::{Gateway, RenderOptions, plugin_config, render, validate};
+use common::{admin, entries, expect, parsed, testdata};
+use serde_json::Value;
+
+fn cases() -> Vec<(PathBuf, Gateway)> {
+    entries("envoy")
+        .into_iter()
+        .map(|case| {
+            let gateway = validate(parsed(&case.join("spec.yaml")), admin()).unwrap();
+            (case, gateway)
+        })
+        .collect()
+}
+
+#[test]
+fn rendered_configurations_are_as_expected() {
+    for (case, gateway) in cases() {
+        expect(&case.join("expected.json"), &render(&gateway, &RenderOptions::default()).unwrap());
+    }
+}
+
+#[test]
+fn the_order_of_documents_does_not_matter() {
+    let file = testdata("envoy/several-virtual-clusters/spec.yaml");
+    let mut loaded = parsed(&file);
+    loaded.documents.reverse();
+    let reversed = validate(loaded, admin()).unwrap();
+    assert_eq!(reversed, validate(parsed(&file), admin()).unwrap());
+}
+
+#[test]
+fn every_plugin_configuration_is_read_by_the_chain() {
+    for (case, gateway) in cases() {
+        let rendered: Value = serde_json::from_str(&render(&gateway, &RenderOptions::default()).unwrap()).unwrap();
+        let listeners = rendered["static_resources"]["listeners"].as_array().unwrap();
+        assert_eq!(listeners.len(), gateway.virtual_clusters.len());
+        for (listener, virtual_cluster) in listeners.iter().zip(&gateway.virtual_clusters) {
+            let wasm = &listener["filter_chains"][0]["filters"][0]["typed_config"]["config"];
+            let config: Config = serde_json::from_str(wasm["configuration"]["value"].as_str().unwrap()).unwrap();
+            assert_eq!(config, plugin_config(virtual_cluster), "{}", case.display());
+            assert_eq!(wasm["vm_config"]["vm_id"], *virtual_cluster.name);
+        }
+    }
+}
+
+#[test]
+fn the_clusters_that_the_module_is_told_of_exist() {
+    for (_, gateway) in cases() {
+        let rendered: Value = serde_json::from_str(&render(&gateway, &RenderOptions::default()).unwrap()).unwrap();
+        let clusters = rendered["static_resources"]["clusters"].as_array().unwrap();
+        for virtual_cluster in &gateway.virtual_clusters {
+            let upstream = plugin_config(virtual_cluster).upstream;
+            for name in [upstream.bootstrap_cluster, upstream.node_cluster] {
+                assert!(clusters.iter().any(|cluster| cluster["name"] == *name), "{name}");
+            }
+        }
+    }
+}
+
+/// `BIFROST_ENVOY` and `BIFROST_MODULE` name the binary and the module.
+#[test]
+#[ignore = "needs Envoy and the module"]
+fn envoy_accepts_every_golden_without_a_warning() {
+    let envoy = std::env::var("BIFROST_ENVOY").expect("BIFROST_ENVOY names the Envoy binary");
+    let module = std::env::var("BIFROST_MODULE").expect("BIFROST_MODULE names the module");
+    let module = std::path::absolute(Path::new(&module)).unwrap().to_str().unwrap().to_owned();
+    let directory = tempfile::tempdir().unwrap();
+    for (case, gateway) in cases() {
+        let file = directory.path().join("envoy.json");
+        let options = RenderOptions { module: module.clone(), ..RenderOptions::default() };
+        std::fs::write(&file, render(&gateway, &options).unwrap()).unwrap();
+        let output = Command::new(&envoy)
+            .args(["--mode", "validate", "--log-level", "warning", "-c"])
+            .arg(&file)
+            .output()
+            .unwrap();
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {log}", case.display());
+        assert!(!log.contains("[warning]"), "{}: {log}", case.display());
+    }
+}

@@ -1,0 +1,235 @@
+//! The proxy-wasm network filter of stock Envoy. Moves bytes and translates; it holds no Kafka knowledge.
+//!
+//! Shape of the callbacks, measured on Envoy 1.40: downstream leaves only finished output in the buffer, resumes and returns
+//! Pause (which keeps the buffer reachable, so that own requests can be sent later); upstream returns Continue, always.
+
+mod host;
+mod metrics;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use bifrost_chain::{Closing, Connection, Route, Step, VirtualCluster};
+use bifrost_core::fault::Fault;
+use bifrost_core::session::Flow;
+use bifrost_core::window::Window;
+use proxy_wasm::traits::{Context, RootContext, StreamContext};
+use proxy_wasm::types::{Action, ContextType};
+
+use host::{Buffer, BufferType, Level};
+use metrics::{Metrics, NO_PORT};
+
+/// How often deadlines of waiting connections are looked at.
+const TICK_MS: u32 = 500;
+
+/// What Envoy calls when the module is loaded.
+mod entry {
+    #![allow(missing_docs, reason = "the function is written by the SDK's macro")]
+    use super::{Root, RootContext};
+
+    proxy_wasm::main! {{
+        proxy_wasm::set_root_context(|_| -> Box<dyn RootContext> { Box::new(Root::default()) });
+    }}
+}
+
+/// One per worker and configuration.
+#[derive(Default)]
+struct Root {
+    worker: Option<Rc<Worker>>,
+}
+
+/// What all connections of a worker share.
+struct Worker {
+    cluster: VirtualCluster,
+    metrics: Metrics,
+    /// Connections that wait for a node's address: context id to node id and deadline.
+    waiting: RefCell<BTreeMap<u32, (i32, u64)>>,
+}
+
+impl Context for Root {}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, size: usize) -> bool {
+        match Worker::configure(size) {
+            Ok(worker) => self.worker = Some(Rc::new(worker)),
+            Err(error) => host::log(Level::Error, &format!("plugin configuration refused: {error}")),
+        }
+        self.worker.is_some()
+    }
+
+    fn create_stream_context(&self, context_id: u32) -> Option<Box<dyn StreamContext>> {
+        let worker = Rc::clone(self.worker.as_ref()?);
+        Some(Box::new(Stream { context_id, worker, connection: None, routed: false, resumed: false, left: 0 }))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::StreamContext)
+    }
+
+    fn on_tick(&mut self) {
+        let Some(worker) = &self.worker else { return };
+        let now_ms = host::now_ms();
+        let mut waiting = worker.waiting.borrow_mut();
+        waiting.retain(|context_id, (node_id, deadline_ms)| {
+            if now_ms < *deadline_ms {
+                return true;
+            }
+            if host::set_effective_context(*context_id).is_ok() {
+                worker.close(Closing::NodeWait(*node_id));
+            }
+            false
+        });
+        if waiting.is_empty() {
+            let _ = host::set_tick_period(0);
+        }
+    }
+}
+
+impl Worker {
+    fn configure(size: usize) -> Result<Self, Box<dyn core::error::Error>> {
+        let json = Buffer::new(BufferType::PluginConfiguration, size).peek(0..size)?;
+        let cluster = VirtualCluster::from_json(&json)?;
+        let metrics = Metrics::define(cluster.name())?;
+        Ok(Worker { cluster, metrics, waiting: RefCell::default() })
+    }
+
+    /// Closes the connection of the effective context, which nobody is to blame for.
+    fn close(&self, closing: Closing) {
+        self.metrics.closed(closing.reason());
+        host::log(Level::Info, &format!("{}: closed: {closing}", peer()));
+        host::close();
+    }
+}
+
+/// One per client connection.
+struct Stream {
+    context_id: u32,
+    worker: Rc<Worker>,
+    /// `None` once the connection is being closed.
+    connection: Option<Connection>,
+    /// The upstream has been chosen.
+    routed: bool,
+    /// Something has been passed on to the next filter.
+    resumed: bool,
+    /// Bytes that held requests have left in the client's buffer.
+    left: usize,
+}
+
+impl Context for Stream {}
+
+impl StreamContext for Stream {
+    /// Pause: `tcp_proxy` chooses its upstream only when bytes are released, so everything said until then counts.
+    fn on_new_connection(&mut self) -> Action {
+        let port = host::property(&["destination", "port"]).and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
+        let port = port.and_then(|bytes| u16::try_from(i64::from_le_bytes(bytes)).ok());
+        self.connection = port.and_then(|port| self.worker.cluster.connect(port));
+        if self.connection.is_none() {
+            self.worker.metrics.closed(NO_PORT);
+            host::log(Level::Warn, &format!("{}: closed: no address belongs to this port", peer()));
+            host::close();
+        }
+        Action::Pause
+    }
+
+    fn on_downstream_data(&mut self, size: usize, end_of_stream: bool) -> Action {
+        let done = self.downstream(size, end_of_stream).and_then(|()| self.steps());
+        self.fail_on(done);
+        Action::Pause
+    }
+
+    fn on_upstream_data(&mut self, size: usize, _end_of_stream: bool) -> Action {
+        let done = self.upstream(size).and_then(|()| self.steps());
+        self.fail_on(done);
+        Action::Continue
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.worker.waiting.borrow_mut().remove(&self.context_id);
+    }
+}
+
+impl Stream {
+    fn downstream(&mut self, size: usize, end_of_stream: bool) -> Result<(), Fault> {
+        let mut buffer = Buffer::new(BufferType::Downstream, size);
+        let mut metrics = &self.worker.metrics;
+        // Nothing of a connection that is being closed may reach the broker.
+        let Some(connection) = &mut self.connection else { return buffer.replace_front(size, &[]) };
+        if !self.routed {
+            route(connection, &self.worker, self.context_id)?;
+            self.routed = true;
+        }
+        let flow = connection.handle_downstream(&mut buffer, &mut metrics)?;
+        if end_of_stream {
+            connection.handle_downstream_end()?;
+        }
+        match flow {
+            Flow::Stop => self.left = size,
+            // Passing on nothing would connect the upstream before the first frame has been judged.
+            Flow::Forward if !self.resumed && buffer.is_empty() => self.left = 0,
+            Flow::Forward => {
+                self.left = 0;
+                self.resumed = true;
+                host::resume_downstream()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn upstream(&mut self, size: usize) -> Result<(), Fault> {
+        let mut buffer = Buffer::new(BufferType::Upstream, size);
+        let mut metrics = &self.worker.metrics;
+        let Some(connection) = &mut self.connection else { return buffer.replace_front(size, &[]) };
+        connection.handle_upstream(&mut buffer, &mut metrics)
+    }
+
+    fn steps(&mut self) -> Result<(), Fault> {
+        loop {
+            let Some(connection) = &mut self.connection else { return Ok(()) };
+            let Some(step) = connection.poll_step(&mut &self.worker.metrics) else { return Ok(()) };
+            match step {
+                Step::ResumeDownstream => self.downstream(self.left, false)?,
+                Step::Close(closing) => {
+                    self.connection = None;
+                    self.worker.close(closing);
+                }
+            }
+        }
+    }
+
+    fn fail_on(&mut self, done: Result<(), Fault>) {
+        let Err(fault) = done else { return };
+        let message = self.connection.take().and_then(|connection| connection.last_message());
+        let message = message.map_or_else(String::new, |(key, version)| format!(" after {key} version {version}"));
+        self.worker.metrics.closed(fault.reason());
+        host::log(Level::Warn, &format!("{}: closed{message}: {fault}", peer()));
+        host::close();
+    }
+}
+
+/// Tells Envoy's next filters where the connection goes.
+fn route(connection: &mut Connection, worker: &Worker, context_id: u32) -> Result<(), Fault> {
+    let mut metrics = &worker.metrics;
+    match connection.route(&mut metrics)? {
+        Route::Cluster(cluster) => host::set_filter_state("envoy.tcp_proxy.cluster", &cluster)?,
+        Route::Node { cluster, address } => {
+            host::set_filter_state("envoy.tcp_proxy.cluster", &cluster)?;
+            host::set_filter_state("envoy.upstream.dynamic_host", &address.host)?;
+            host::set_filter_state("envoy.upstream.dynamic_port", &address.port.to_string())?;
+        }
+    }
+    if let Some(node_id) = connection.waits_for_node() {
+        let deadline_ms = host::now_ms().saturating_add(u64::from(worker.cluster.limits().node_wait_ms));
+        worker.waiting.borrow_mut().insert(context_id, (node_id, deadline_ms));
+        host::set_tick_period(TICK_MS)?;
+    }
+    Ok(())
+}
+
+/// The client's address, for logs.
+fn peer() -> String {
+    let address = host::property(&["source", "address"]).unwrap_or_default();
+    String::from_utf8(address).unwrap_or_default()
+}

@@ -1,0 +1,30 @@
+//! What Envoy hands to the module: the JSON configuration of one virtual cluster.
+
+use bifrost_broker_address as broker_address;
+use bifrost_core::limits::Limits;
+use serde::{Deserialize, Serialize};
+
+/// Configuration of one virtual cluster, as the renderer writes it and the module reads it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Config {
+    /// `metadata.name` of the virtual cluster, for logs.
+    pub virtual_cluster: String,
+    /// Where connections go.
+    pub upstream: Upstream,
+    /// Bounds of the data path.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Addresses that clients are given.
+    pub broker_address: broker_address::Config,
+}
+
+/// Names of the Envoy clusters behind this virtual cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Upstream {
+    /// Cluster of the bootstrap servers: any of them may answer.
+    pub bootstrap_cluster: String,
+    /// Dynamic forward proxy cluster that connects to the node whose address the module names.
+    pub node_cluster: String,
+}

@@ -1,0 +1,238 @@
+//! One virtual cluster: its configuration, the chain of filters it makes, and where its connections go.
+//!
+//! A connection to the bootstrap port goes to any bootstrap server. A connection to a node's port goes to that node and no
+//! other. When the node's address is not known yet, the connection is led to a bootstrap server instead, but nothing of
+//! the client is: the gateway asks there for the nodes and closes. The client connects again, as it does after any lost
+//! connection, and then the node is known.
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "a test that overflows fails, and that is all"))]
+
+mod config;
+
+use core::fmt;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use bifrost_broker_address::{Address, BrokerAddress, Nodes, Target};
+use bifrost_core::fault::Fault;
+use bifrost_core::filter::Chain;
+use bifrost_core::host::Host;
+use bifrost_core::limits::Limits;
+use bifrost_core::protocol::ApiKey;
+use bifrost_core::session::{Action, Flow, Session};
+use bifrost_core::window::Window;
+
+pub use config::{Config, Upstream};
+
+/// Correlation id of the gateway's question for nodes. It is the only request on its connection.
+const ASK_CORRELATION_ID: i32 = 0x6269_6672;
+
+/// Version of that question: known to every broker since 0.10.
+const ASK_VERSION: i16 = 1;
+
+/// A virtual cluster in one worker.
+pub struct VirtualCluster {
+    config: Rc<Config>,
+    chain: Rc<Chain>,
+    nodes: Rc<RefCell<Nodes>>,
+}
+
+impl VirtualCluster {
+    /// Reads the configuration that Envoy hands over.
+    ///
+    /// # Errors
+    /// What is wrong and where, for Envoy's log.
+    pub fn from_json(json: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(json).map(Self::new)
+    }
+
+    /// Puts the chain together.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let nodes = Rc::new(RefCell::new(Nodes::default()));
+        let addresses = BrokerAddress::new(Rc::new(config.broker_address.clone()), Rc::clone(&nodes));
+        let chain = Chain::new(vec![Box::new(addresses)], config.limits.clone());
+        VirtualCluster { config: Rc::new(config), chain: Rc::new(chain), nodes }
+    }
+
+    /// Name of the virtual cluster.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.config.virtual_cluster
+    }
+
+    /// The bounds of the data path.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.config.limits
+    }
+
+    /// A connection that arrived on `port`, or `None` when the port belongs to nothing.
+    #[must_use]
+    pub fn connect(&self, port: u16) -> Option<Connection> {
+        Some(Connection {
+            config: Rc::clone(&self.config),
+            nodes: Rc::clone(&self.nodes),
+            session: Session::new(Rc::clone(&self.chain)),
+            target: self.config.broker_address.target(port)?,
+            asking: false,
+        })
+    }
+}
+
+/// Where a connection is led.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// To this Envoy cluster, any host of it.
+    Cluster(String),
+    /// Through this dynamic forward proxy cluster to this address.
+    Node {
+        /// Name of the Envoy cluster.
+        cluster: String,
+        /// Where the node is.
+        address: Address,
+    },
+}
+
+/// What the driver has to do behind a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Call [`Connection::handle_downstream`] with the client's buffer and pass the result on.
+    ResumeDownstream,
+    /// Close both connections.
+    Close(Closing),
+}
+
+/// Why the gateway closes a connection although nobody did anything wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// The node's address is known now: the client may connect again.
+    NodeLearned(i32),
+    /// The target cluster does not know this node.
+    NodeUnknown(i32),
+    /// Nobody said where the node is within `limits.nodeWaitMs`.
+    NodeWait(i32),
+}
+
+impl Closing {
+    /// The label under which it is counted.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Closing::NodeLearned(_) => "node_learned",
+            Closing::NodeUnknown(_) => "node_unknown",
+            Closing::NodeWait(_) => "node_wait",
+        }
+    }
+
+    /// All labels.
+    pub const REASONS: &'static [&'static str] = &["node_learned", "node_unknown", "node_wait"];
+}
+
+impl fmt::Display for Closing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Closing::NodeLearned(id) => {
+                write!(f, "the address of node {id} was not known yet; it is now, connect again")
+            }
+            Closing::NodeUnknown(id) => write!(f, "the target cluster has no node {id}"),
+            Closing::NodeWait(id) => write!(f, "nobody told the address of node {id} in time (limits.nodeWaitMs)"),
+        }
+    }
+}
+
+/// One client connection.
+pub struct Connection {
+    config: Rc<Config>,
+    nodes: Rc<RefCell<Nodes>>,
+    session: Session,
+    target: Target,
+    /// The connection exists only to ask where its node is.
+    asking: bool,
+}
+
+impl Connection {
+    /// Decides where the connection goes. To be called once, before any byte is passed on.
+    ///
+    /// # Errors
+    /// `Internal` when the gateway's own question cannot be sent.
+    pub fn route(&mut self, host: &mut dyn Host) -> Result<Route, Fault> {
+        let upstream = &self.config.upstream;
+        let Target::Node(id) = self.target else { return Ok(Route::Cluster(upstream.bootstrap_cluster.clone())) };
+        if let Some(address) = self.nodes.borrow_mut().find(id, host) {
+            return Ok(Route::Node { cluster: upstream.node_cluster.clone(), address });
+        }
+        self.asking = true;
+        self.session.hold(true);
+        self.session.send(ApiKey::METADATA, ASK_VERSION, ASK_CORRELATION_ID, ask())?;
+        Ok(Route::Cluster(upstream.bootstrap_cluster.clone()))
+    }
+
+    /// The node whose address is being asked for.
+    #[must_use]
+    pub fn waits_for_node(&self) -> Option<i32> {
+        match self.target {
+            Target::Node(id) if self.asking => Some(id),
+            _ => None,
+        }
+    }
+
+    /// Takes the client's bytes, see [`Session::handle_downstream`].
+    ///
+    /// # Errors
+    /// A fault closes both connections.
+    pub fn handle_downstream(&mut self, window: &mut dyn Window, host: &mut dyn Host) -> Result<Flow, Fault> {
+        self.session.handle_downstream(window, host)
+    }
+
+    /// The client will send no more, see [`Session::handle_downstream_end`].
+    ///
+    /// # Errors
+    /// `Truncated` when it stopped inside a frame.
+    pub fn handle_downstream_end(&self) -> Result<(), Fault> {
+        self.session.handle_downstream_end()
+    }
+
+    /// Takes the broker's bytes, see [`Session::handle_upstream`].
+    ///
+    /// # Errors
+    /// A fault closes both connections.
+    pub fn handle_upstream(&mut self, window: &mut dyn Window, host: &mut dyn Host) -> Result<(), Fault> {
+        self.session.handle_upstream(window, host)
+    }
+
+    /// The next thing to do; to be called until it gives `None`.
+    #[must_use]
+    pub fn poll_step(&mut self, host: &mut dyn Host) -> Option<Step> {
+        loop {
+            return Some(match self.session.poll_action()? {
+                Action::ResumeDownstream => Step::ResumeDownstream,
+                Action::OwnAnswered => {
+                    let Some(id) = self.waits_for_node() else { continue };
+                    let known = self.nodes.borrow_mut().find(id, host).is_some();
+                    Step::Close(if known { Closing::NodeLearned(id) } else { Closing::NodeUnknown(id) })
+                }
+            });
+        }
+    }
+
+    /// API and version of the message that was being handled, for the log line of a fault.
+    #[must_use]
+    pub fn last_message(&self) -> Option<(ApiKey, i16)> {
+        self.session.last_message()
+    }
+}
+
+/// Metadata version 1 for no topics: its answer holds the brokers.
+fn ask() -> Vec<u8> {
+    const CLIENT_ID: &[u8; 7] = b"bifrost";
+    let mut frame = Vec::with_capacity(25);
+    frame.extend_from_slice(&21i32.to_be_bytes());
+    frame.extend_from_slice(&ApiKey::METADATA.0.to_be_bytes());
+    frame.extend_from_slice(&ASK_VERSION.to_be_bytes());
+    frame.extend_from_slice(&ASK_CORRELATION_ID.to_be_bytes());
+    frame.extend_from_slice(&7i16.to_be_bytes());
+    frame.extend_from_slice(CLIENT_ID);
+    frame.extend_from_slice(&0i32.to_be_bytes());
+    frame
+}

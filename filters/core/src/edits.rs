@@ -1,0 +1,233 @@
+//! Changes to a frame as (range, replacement) pairs, applied in one pass that also patches the lengths around them.
+
+use core::ops::Range;
+
+use crate::fault::Fault;
+use crate::reader::{Width, put_length, put_unsigned_varint};
+use crate::walker::{Array, TagSize};
+
+/// Number of the tag that fills a frame up to a size which has already been sent. Kafka's definitions use low numbers,
+/// and decoders skip tags they do not know (KIP-482).
+const FILLER_TAG: u8 = 127;
+
+/// Replacements to be made in one frame. Offsets count from the frame's size field.
+#[derive(Debug, Default)]
+pub struct Edits {
+    list: Vec<(Range<usize>, Vec<u8>)>,
+}
+
+impl Edits {
+    /// Replaces `range` by `bytes`. Ranges of one frame may come in any order but must not overlap.
+    pub fn replace(&mut self, range: Range<usize>, bytes: Vec<u8>) {
+        self.list.push((range, bytes));
+    }
+
+    /// States that only `count` elements of `array` are left; their bytes are removed by [`Edits::replace`].
+    ///
+    /// # Errors
+    /// `Internal` when the count does not fit.
+    pub fn recount(&mut self, array: &Array, count: u32) -> Result<(), Fault> {
+        let mut bytes = Vec::with_capacity(5);
+        let width = if array.width == Width::Compact { Width::Compact } else { Width::Int32 };
+        put_length(&mut bytes, width, count as usize)?;
+        self.replace(array.count_range.clone(), bytes);
+        Ok(())
+    }
+
+    /// How many edits there are; with [`Edits::truncate`] a way to take edits back.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// True when nothing changes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Takes back all edits but the first `len`.
+    pub fn truncate(&mut self, len: usize) {
+        self.list.truncate(len);
+    }
+
+    /// By how many bytes the edits from the `from`th on make the frame longer (or shorter, negative).
+    #[must_use]
+    pub fn growth(&self, from: usize) -> i64 {
+        self.list.iter().skip(from).map(|(range, bytes)| growth(range, bytes)).fold(0, i64::saturating_add)
+    }
+
+    /// Where the byte at `at` comes to lie when the edits before it have been made.
+    pub(crate) fn moved(&self, at: usize) -> usize {
+        let before = self.list.iter().filter(|(range, _)| range.start < at);
+        let growth = before.map(|(range, bytes)| growth(range, bytes)).fold(0, i64::saturating_add);
+        let moved = i64::try_from(at).unwrap_or(i64::MAX).saturating_add(growth);
+        usize::try_from(moved).unwrap_or(0)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.list.clear();
+    }
+
+    /// Takes the edits out in wire order.
+    pub(crate) fn drain_sorted(&mut self) -> Vec<(Range<usize>, Vec<u8>)> {
+        self.list.sort_by_key(|(range, _)| range.start);
+        core::mem::take(&mut self.list)
+    }
+
+    /// Applies the edits to `part`, whose first byte has the offset `base` in the frame, and patches the sizes of the
+    /// tagged fields around them. The frame's own size field is the caller's.
+    ///
+    /// # Errors
+    /// `Internal` when ranges overlap or lie outside `part`.
+    pub(crate) fn apply(&mut self, part: &[u8], base: usize, tag_sizes: &[TagSize]) -> Result<Vec<u8>, Fault> {
+        const OUTSIDE: Fault = Fault::Internal("edit outside its frame");
+        self.patch_tag_sizes(tag_sizes)?;
+        let edits = self.drain_sorted();
+        let growth: usize = edits.iter().map(|(_, bytes)| bytes.len()).sum();
+        let mut out = Vec::with_capacity(part.len().saturating_add(growth));
+        let mut at = base;
+        for (range, bytes) in edits {
+            let gap = relative(at..range.start, base).ok_or(OUTSIDE)?;
+            out.extend_from_slice(part.get(gap).ok_or(OUTSIDE)?);
+            out.extend_from_slice(&bytes);
+            at = range.end;
+        }
+        let rest = at.checked_sub(base).and_then(|at| part.get(at..)).ok_or(OUTSIDE)?;
+        out.extend_from_slice(rest);
+        Ok(out)
+    }
+
+    /// Adds an edit for every tagged field's size whose content changes length, innermost first: a size that needs
+    /// another byte makes the tagged field around it longer too.
+    fn patch_tag_sizes(&mut self, tag_sizes: &[TagSize]) -> Result<(), Fault> {
+        if self.list.is_empty() {
+            return Ok(());
+        }
+        self.list.sort_by_key(|(range, _)| range.start);
+        // Patches come out in falling order of offset, so those inside a field are the newest ones.
+        let mut patches: Vec<(Range<usize>, Vec<u8>)> = Vec::new();
+        for size in tag_sizes.iter().rev() {
+            let inside = self.list.partition_point(|(range, _)| range.start < size.range.end);
+            let edits = self.list.iter().skip(inside).take_while(|(range, _)| range.start < size.end);
+            let inner = patches.iter().rev().take_while(|(range, _)| range.start < size.end);
+            let growth = edits.chain(inner).map(|(range, bytes)| growth(range, bytes)).fold(0, i64::saturating_add);
+            if growth == 0 {
+                continue;
+            }
+            let old = size.end.saturating_sub(size.range.end);
+            let new = i64::try_from(old).ok().and_then(|old| old.checked_add(growth));
+            let new = new.and_then(|new| u32::try_from(new).ok()).ok_or(Fault::Internal("tag size out of range"))?;
+            let mut bytes = Vec::with_capacity(5);
+            put_unsigned_varint(&mut bytes, new);
+            patches.push((size.range.clone(), bytes));
+        }
+        self.list.extend(patches);
+        Ok(())
+    }
+}
+
+fn growth(range: &Range<usize>, bytes: &[u8]) -> i64 {
+    let old = i64::try_from(range.len()).unwrap_or(i64::MAX);
+    i64::try_from(bytes.len()).unwrap_or(i64::MAX).saturating_sub(old)
+}
+
+fn relative(range: Range<usize>, base: usize) -> Option<Range<usize>> {
+    Some(range.start.checked_sub(base)?..range.end.checked_sub(base)?)
+}
+
+/// Fills `trailer`, the end of a frame, up to `bytes` bytes by adding an unknown tag to the body's tag section, which is the
+/// last thing in it; its count of `count` tags lies at `count_at` of the trailer. Used when the frame's size has been
+/// passed on before its end was known.
+///
+/// # Errors
+/// `Internal` when the trailer is too long.
+pub(crate) fn fill(trailer: &mut Vec<u8>, count_at: usize, count: u32, bytes: usize) -> Result<(), Fault> {
+    const CANNOT: Fault = Fault::Internal("frame end cannot be filled up");
+    let missing = bytes.checked_sub(trailer.len()).ok_or(CANNOT)?;
+    if missing == 0 {
+        return Ok(());
+    }
+    let count = u8::try_from(count).ok().filter(|count| *count < 0x7f).ok_or(CANNOT)?;
+    let count_byte = trailer.get_mut(count_at).ok_or(CANNOT)?;
+    if missing == 1 {
+        // No room for a tag: the count is written one byte longer than needed.
+        *count_byte = count | 0x80;
+        trailer.insert(count_at.saturating_add(1), 0);
+        return Ok(());
+    }
+    *count_byte = count.saturating_add(1);
+    trailer.push(FILLER_TAG);
+    // Number and size take two bytes at least; a longer size takes its bytes from the zeros.
+    let mut zeros = u32::try_from(missing).map_err(|_| CANNOT)?.saturating_sub(2);
+    let mut size_bytes = 1u32;
+    while zeros.checked_shr(size_bytes.saturating_mul(7)).unwrap_or(0) > 0 {
+        zeros = zeros.saturating_sub(1);
+        size_bytes = size_bytes.saturating_add(1);
+    }
+    for index in 1..=size_bytes {
+        let bits = zeros.checked_shr(index.saturating_sub(1).saturating_mul(7)).unwrap_or(0).to_le_bytes();
+        let more = if index < size_bytes { 0x80 } else { 0 };
+        trailer.push((bits[0] & 0x7f) | more);
+    }
+    trailer.resize(bytes, 0);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reader::{Input, Reader};
+
+    #[test]
+    fn edits_are_applied_in_wire_order_whatever_order_they_came_in() {
+        let mut edits = Edits::default();
+        edits.replace(14..16, b"XYZ".to_vec());
+        edits.replace(11..12, Vec::new());
+        assert_eq!(edits.apply(b"abcdefg", 10, &[]).unwrap(), b"acdXYZg");
+    }
+
+    #[test]
+    fn overlapping_edits_are_our_bug_and_no_panic() {
+        let mut edits = Edits::default();
+        edits.replace(0..4, Vec::new());
+        edits.replace(2..5, Vec::new());
+        assert!(edits.apply(b"abcdefg", 0, &[]).is_err());
+    }
+
+    #[test]
+    fn a_tag_size_that_grows_a_byte_grows_the_tag_around_it() {
+        // outer size 129 (2 bytes) around inner size 127 (1 byte) around 127 bytes of content
+        let mut part = vec![0x81, 0x01, 9, 127];
+        part.extend([7u8; 127]);
+        let sizes = [TagSize { range: 0..2, end: 131 }, TagSize { range: 3..4, end: 131 }];
+        let mut edits = Edits::default();
+        edits.replace(4..4, vec![1]);
+        let out = edits.apply(&part, 0, &sizes).unwrap();
+        assert_eq!(out.get(..6).unwrap(), [0x83, 0x01, 9, 0x80, 0x01, 1]);
+        assert_eq!(out.len(), 133);
+    }
+
+    #[test]
+    fn a_frame_end_is_filled_to_any_size() {
+        for missing in (0..600).chain([16_384, 16_387, 20_000]) {
+            // trailer: three bytes of something, then a tag section with one tag (0) of one byte
+            let mut trailer = vec![9, 9, 9, 1, 0, 1, 5];
+            fill(&mut trailer, 3, 1, 7 + missing).unwrap();
+            assert_eq!(trailer.len(), 7 + missing);
+            let input = Input { bytes: &trailer, base: 0 };
+            let mut reader = Reader::new(input, 3, trailer.len());
+            for _ in 0..reader.unsigned_varint("count").unwrap() {
+                reader.unsigned_varint("tag").unwrap();
+                let size = reader.unsigned_varint("size").unwrap();
+                reader.skip(size as usize, "value").unwrap();
+            }
+            assert_eq!(reader.left(), 0, "{missing} bytes");
+        }
+    }
+
+    #[test]
+    fn a_trailer_longer_than_its_room_is_refused() {
+        assert!(fill(&mut vec![0, 0], 0, 0, 1).is_err());
+    }
+}

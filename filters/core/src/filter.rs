@@ -1,0 +1,146 @@
+//! What a filter is, and the chain that a virtual cluster's configuration makes of filters.
+
+use crate::edits::Edits;
+use crate::fault::Fault;
+use crate::host::Host;
+use crate::limits::Limits;
+use crate::protocol::{APIS, Api, ApiKey, VersionRange, api};
+use crate::walker::Event;
+
+/// Way of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the client to the broker.
+    Request,
+    /// From the broker to the client.
+    Response,
+}
+
+/// How much of a frame somebody must see. The strongest need of a chain decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Plan {
+    /// Nothing: the bytes are counted.
+    Pass,
+    /// The fields around the record bytes, as they stream past. Edits keep their length, except behind the last records,
+    /// where they may be shorter.
+    Head,
+    /// All of it at once: the frame is collected, bounded by `limits.heldBytesMax`.
+    Whole,
+}
+
+/// A message as filters see it.
+#[derive(Clone, Copy, Debug)]
+pub struct Message {
+    /// Its API.
+    pub api: &'static Api,
+    /// Its version.
+    pub version: i16,
+    /// Its way.
+    pub direction: Direction,
+    /// False when the frame's size has been passed on already, so that edits must not make it longer.
+    pub resizable: bool,
+}
+
+/// A configured filter of a virtual cluster: what is decided once, for all connections.
+pub trait FilterConfig {
+    /// The versions of `key` that this filter understands. What a filter does not understand is not offered to clients.
+    fn supported(&self, key: ApiKey) -> Option<VersionRange>;
+
+    /// What this filter must see of such a message.
+    fn plan(&self, api: &'static Api, version: i16, direction: Direction) -> Plan;
+
+    /// The filter's state for a new connection.
+    fn connect(&self) -> Box<dyn Filter>;
+}
+
+/// A filter's state for one connection. A client has many connections, so this never sees all its traffic.
+pub trait Filter {
+    /// Called for everything that is met in a message whose plan, of any filter, is not [`Plan::Pass`].
+    ///
+    /// # Errors
+    /// A fault closes the connection.
+    fn on_event(
+        &mut self,
+        message: &Message,
+        event: &Event<'_>,
+        edits: &mut Edits,
+        host: &mut dyn Host,
+    ) -> Result<(), Fault>;
+}
+
+/// What the chain does with messages of one API.
+#[derive(Debug)]
+struct Offered {
+    versions: VersionRange,
+    /// Plans of request and response, from `versions.min` upwards.
+    plans: Vec<(Plan, Plan)>,
+}
+
+/// The filters of a virtual cluster in order, with everything about them that does not depend on a connection.
+pub struct Chain {
+    filters: Vec<Box<dyn FilterConfig>>,
+    limits: Limits,
+    /// Parallel to [`APIS`].
+    offered: Vec<Option<Offered>>,
+}
+
+impl Chain {
+    /// Puts a chain together. Client side first.
+    #[must_use]
+    pub fn new(filters: Vec<Box<dyn FilterConfig>>, limits: Limits) -> Self {
+        let offered = APIS.iter().map(|api| offered(&filters, api)).collect();
+        Chain { filters, limits, offered }
+    }
+
+    /// The bounds of the data path.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The versions of `key` that clients may use, or `None` when the API is hidden.
+    #[must_use]
+    pub fn versions(&self, key: ApiKey) -> Option<VersionRange> {
+        Some(self.find(key)?.versions)
+    }
+
+    /// The API and the plans of request and response, or `None` when that version is not offered.
+    pub(crate) fn plans(&self, key: ApiKey, version: i16) -> Option<(&'static Api, Plan, Plan)> {
+        let offered = self.find(key)?;
+        let at = usize::try_from(version.checked_sub(offered.versions.min)?).ok()?;
+        let (request, response) = *offered.plans.get(at)?;
+        Some((api(key)?, request, response))
+    }
+
+    pub(crate) fn connect(&self) -> Vec<Box<dyn Filter>> {
+        self.filters.iter().map(|filter| filter.connect()).collect()
+    }
+
+    fn find(&self, key: ApiKey) -> Option<&Offered> {
+        let at = APIS.binary_search_by_key(&key, |api| api.key).ok()?;
+        self.offered.get(at)?.as_ref()
+    }
+}
+
+/// The intersection of what the tables and all filters understand.
+fn offered(filters: &[Box<dyn FilterConfig>], api: &'static Api) -> Option<Offered> {
+    let mut versions = api.versions;
+    if api.key == ApiKey::SASL_HANDSHAKE {
+        // Behind version 0 tokens follow without any Kafka header (KIP-152), which no filter could follow.
+        versions = versions.intersect(VersionRange::new(1, i16::MAX))?;
+    }
+    for filter in filters {
+        versions = versions.intersect(filter.supported(api.key)?)?;
+    }
+    let plan = |version, direction| {
+        let least = match (api.key, direction) {
+            (ApiKey::API_VERSIONS, Direction::Response) => Plan::Whole,
+            _ => Plan::Pass,
+        };
+        filters.iter().map(|filter| filter.plan(api, version, direction)).fold(least, Plan::max)
+    };
+    let plans = (versions.min..=versions.max)
+        .map(|version| (plan(version, Direction::Request), plan(version, Direction::Response)))
+        .collect();
+    Some(Offered { versions, plans })
+}

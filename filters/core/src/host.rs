@@ -1,0 +1,42 @@
+//! What the core and its filters may ask of the process around them.
+
+/// Things that are counted. The adapter maps each to one Envoy counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counter {
+    /// Request frames of clients.
+    Requests,
+    /// Response frames of the upstream, own ones included.
+    Responses,
+    /// Requests that the gateway answered itself.
+    LocalAnswers,
+    /// Requests that the gateway sent on its own account.
+    OwnRequests,
+    /// Changes of the node map.
+    NodesLearned,
+    /// Addresses taken out of answers because their node id has no port.
+    NodesUnmapped,
+}
+
+impl Counter {
+    /// Every counter with its metric name.
+    pub const ALL: &'static [(Counter, &'static str)] = &[
+        (Counter::Requests, "requests"),
+        (Counter::Responses, "responses"),
+        (Counter::LocalAnswers, "local_answers"),
+        (Counter::OwnRequests, "own_requests"),
+        (Counter::NodesLearned, "nodes_learned"),
+        (Counter::NodesUnmapped, "nodes_unmapped"),
+    ];
+}
+
+/// State that all workers of one virtual cluster share, and counters. Implemented by the packaging (proxy-wasm, tests).
+pub trait Host {
+    /// The value under `key` and its version for [`Host::set_shared`].
+    fn shared(&mut self, key: &str) -> Option<(Vec<u8>, u32)>;
+
+    /// Stores `value` if nobody else has since `version` was read; 0 stores always. False: read again.
+    fn set_shared(&mut self, key: &str, value: &[u8], version: u32) -> bool;
+
+    /// Adds `by` to a counter.
+    fn count(&mut self, counter: Counter, by: u64);
+}

@@ -1,0 +1,24 @@
+//! Every bound of the data path: a name, a default and a reason each.
+
+use serde::{Deserialize, Serialize};
+
+/// Bounds of one virtual cluster. Sizes in bytes, times in milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Limits {
+    /// Largest frame in either direction, without its size field. Kafka's own default is 100 MiB
+    /// (`socket.request.max.bytes`).
+    pub frame_bytes_max: u32,
+    /// Largest frame that is collected whole because a filter must see all of it (Metadata of a large cluster).
+    pub held_bytes_max: u32,
+    /// Requests of one connection that wait for their answer. Beyond it the client is not read.
+    pub in_flight_max: u32,
+    /// How long a connection to a node's port waits until the node's address is known.
+    pub node_wait_ms: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { frame_bytes_max: 100 << 20, held_bytes_max: 32 << 20, in_flight_max: 1024, node_wait_ms: 5_000 }
+    }
+}
