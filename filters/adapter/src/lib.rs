@@ -15,7 +15,7 @@ use bifrost_core::fault::Fault;
 use bifrost_core::session::Flow;
 use bifrost_core::window::Window;
 use proxy_wasm::traits::{Context, RootContext, StreamContext};
-use proxy_wasm::types::{Action, ContextType};
+use proxy_wasm::types::{Action, ContextType, PeerType};
 
 use host::{Buffer, BufferType, Level};
 use metrics::{Metrics, NO_PORT};
@@ -142,6 +142,13 @@ impl StreamContext for Stream {
         let done = self.upstream(size).and_then(|()| self.steps());
         self.fail_on(done);
         Action::Continue
+    }
+
+    /// `Local`: Envoy has ended the connection, not the client. That is how a failed connect shows.
+    fn on_downstream_close(&mut self, peer_type: PeerType) {
+        if let (Some(connection), PeerType::Local) = (&mut self.connection, peer_type) {
+            connection.handle_upstream_lost(&mut &self.worker.metrics);
+        }
     }
 }
 

@@ -25,10 +25,12 @@ pub struct Address {
     pub port: u16,
 }
 
+type Known = BTreeMap<i32, Address>;
+
 /// One worker's copy of the map.
 #[derive(Debug, Default)]
 pub struct Nodes {
-    known: BTreeMap<i32, Address>,
+    known: Known,
 }
 
 impl Nodes {
@@ -42,22 +44,34 @@ impl Nodes {
 
     /// Takes over addresses that an answer held.
     pub fn learn(&mut self, met: &[(i32, Address)], host: &mut dyn Host) {
-        let is_new = |known: &BTreeMap<i32, Address>| met.iter().any(|(id, address)| known.get(id) != Some(address));
-        if !is_new(&self.known) {
-            return;
+        let is_new = |known: &Known| met.iter().any(|(id, address)| known.get(id) != Some(address));
+        if is_new(&self.known) && self.change(host, is_new, |known| known.extend(met.iter().cloned())) {
+            host.count(Counter::NodesLearned, 1);
         }
+    }
+
+    /// Forgets that node `id` is at `address`, where nobody answered: the next connection asks again.
+    pub fn forget(&mut self, id: i32, address: &Address, host: &mut dyn Host) {
+        let is_known = |known: &Known| known.get(&id) == Some(address);
+        if self.change(host, is_known, |known| drop(known.remove(&id))) {
+            host.count(Counter::NodesForgotten, 1);
+        }
+    }
+
+    /// Changes the shared map if it still needs it. True when it did and was written.
+    fn change(&mut self, host: &mut dyn Host, needed: impl Fn(&Known) -> bool, make: impl Fn(&mut Known)) -> bool {
         for _ in 0..RACES_MAX {
             let (shared, version) = host.shared(SHARED_KEY).unwrap_or_default();
             self.known = decode(&shared);
-            if !is_new(&self.known) {
-                return;
+            if !needed(&self.known) {
+                return false;
             }
-            self.known.extend(met.iter().cloned());
+            make(&mut self.known);
             if host.set_shared(SHARED_KEY, &encode(&self.known), version) {
-                host.count(Counter::NodesLearned, 1);
-                return;
+                return true;
             }
         }
+        false
     }
 }
 
@@ -69,12 +83,12 @@ pub(crate) fn address(host: &str, port: i64) -> Option<Address> {
 }
 
 /// One line a node: id, host, port, separated by spaces.
-fn encode(nodes: &BTreeMap<i32, Address>) -> Vec<u8> {
+fn encode(nodes: &Known) -> Vec<u8> {
     let lines = nodes.iter().map(|(id, address)| format!("{id} {} {}\n", address.host, address.port));
     lines.collect::<String>().into_bytes()
 }
 
-fn decode(bytes: &[u8]) -> BTreeMap<i32, Address> {
+fn decode(bytes: &[u8]) -> Known {
     let text = core::str::from_utf8(bytes).unwrap_or_default();
     let node = |line: &str| {
         let mut parts = line.split(' ');
@@ -153,6 +167,18 @@ mod tests {
         assert_eq!((shared.version, shared.learned), (1, 1));
         nodes.learn(&[node(1, "moved")], &mut shared);
         assert_eq!((shared.version, shared.learned), (2, 2));
+    }
+
+    #[test]
+    fn only_the_address_that_failed_is_forgotten() {
+        let mut shared = Shared::default();
+        let mut nodes = Nodes::default();
+        nodes.learn(&[node(1, "b1"), node(2, "b2")], &mut shared);
+        nodes.forget(1, &address("moved-meanwhile", 9092).unwrap(), &mut shared);
+        assert_eq!(nodes.find(1, &mut shared), address("b1", 9092));
+        nodes.forget(1, &address("b1", 9092).unwrap(), &mut shared);
+        assert_eq!(Nodes::default().find(1, &mut shared), None);
+        assert_eq!(Nodes::default().find(2, &mut shared), address("b2", 9092));
     }
 
     #[test]

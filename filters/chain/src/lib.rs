@@ -76,6 +76,7 @@ impl VirtualCluster {
             session: Session::new(Rc::clone(&self.chain)),
             target: self.config.broker_address.target(port)?,
             asking: false,
+            unanswered: None,
         })
     }
 }
@@ -149,6 +150,8 @@ pub struct Connection {
     target: Target,
     /// The connection exists only to ask where its node is.
     asking: bool,
+    /// The node's address, as long as nothing has come from there.
+    unanswered: Option<Address>,
 }
 
 impl Connection {
@@ -160,6 +163,7 @@ impl Connection {
         let upstream = &self.config.upstream;
         let Target::Node(id) = self.target else { return Ok(Route::Cluster(upstream.bootstrap_cluster.clone())) };
         if let Some(address) = self.nodes.borrow_mut().find(id, host) {
+            self.unanswered = Some(address.clone());
             return Ok(Route::Node { cluster: upstream.node_cluster.clone(), address });
         }
         self.asking = true;
@@ -198,7 +202,16 @@ impl Connection {
     /// # Errors
     /// A fault closes both connections.
     pub fn handle_upstream(&mut self, window: &mut dyn Window, host: &mut dyn Host) -> Result<(), Fault> {
+        self.unanswered = None;
         self.session.handle_upstream(window, host)
+    }
+
+    /// The gateway's side has ended the connection, as it does when the upstream cannot be reached. An address where
+    /// nobody ever answered is forgotten, so that a node that has moved is found again by asking.
+    pub fn handle_upstream_lost(&mut self, host: &mut dyn Host) {
+        if let (Target::Node(id), Some(address)) = (self.target, self.unanswered.take()) {
+            self.nodes.borrow_mut().forget(id, &address, host);
+        }
     }
 
     /// The next thing to do; to be called until it gives `None`.

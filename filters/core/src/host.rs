@@ -13,6 +13,8 @@ pub enum Counter {
     OwnRequests,
     /// Changes of the node map.
     NodesLearned,
+    /// Addresses forgotten because nobody answered there.
+    NodesForgotten,
     /// Addresses taken out of answers because their node id has no port.
     NodesUnmapped,
 }
@@ -25,6 +27,7 @@ impl Counter {
         (Counter::LocalAnswers, "local_answers"),
         (Counter::OwnRequests, "own_requests"),
         (Counter::NodesLearned, "nodes_learned"),
+        (Counter::NodesForgotten, "nodes_forgotten"),
         (Counter::NodesUnmapped, "nodes_unmapped"),
     ];
 }
