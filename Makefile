@@ -62,8 +62,7 @@ NEED_JAVA   = $(call need,java,install a JDK $(JAVA_VERSION_MIN) or newer (Debia
 NEED_MAVEN  = $(call need,mvn,install Apache Maven (Debian: apt install maven))
 NEED_GO     = $(call need,go,install Go 1.26 or newer)
 NEED_CC     = $(call need,cc,install a C compiler for librdkafka (Debian: apt install build-essential)); \
-	$(call need,c++,install a C++ compiler for librdkafka (Debian: apt install build-essential)); \
-	$(call need,cmake,install CMake for librdkafka (Debian: apt install cmake))
+	$(call need,c++,install a C++ compiler for librdkafka (Debian: apt install build-essential))
 
 .PHONY: help tools wasm build protocol gen-check lint fmt fmt-check wasm-check check \
 	test test-unit test-wasm e2e demo bench bench-smoke clean
@@ -92,7 +91,7 @@ $(ENVOY):
 
 $(KAFKA):
 	@$(NEED_JAVA); $(NEED_MAVEN); $(call say,Kafka $(KAFKA_VERSION))
-	@$(call install,$@,mvn -q -B -ntp -f $(E2E)/kafka/pom.xml -Dkafka.version=$(KAFKA_VERSION) \
+	@$(call install,$@,mvn -q -B -ntp -Dstyle.color=never -f $(E2E)/kafka/pom.xml -Dkafka.version=$(KAFKA_VERSION) \
 		dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$$tmp/libs")
 
 $(PYTHON_ENV):
@@ -147,13 +146,13 @@ test-unit: ## unit tests, natively
 	@$(NEED_CARGO); $(call say,unit tests); cargo test -q --workspace --exclude bifrost-e2e
 
 test-wasm: | $(PYTHON_ENV) ## the data path's unit tests on wasm32-wasip1
-	@$(NEED_CARGO); $(call say,unit tests on $(WASM)); cargo test -q $(WASM_TESTED) --target $(WASM)
+	@$(NEED_CARGO); $(call say,unit tests on $(WASM)); cargo test -q $(WASM_TESTED) --target $(WASM) -- --nocapture
 
 e2e: tools build ## end-to-end tests: real Envoy, real Kafka, real clients (TEST=name runs some)
 	@$(NEED_CC); $(call say,end-to-end tests); cargo test -q -p bifrost-e2e $(if $(TEST),-- $(TEST) --nocapture)
 
 demo: tools build ## three brokers, one Envoy, two virtual clusters, two clients (KEEP=1 leaves them running)
-	@$(NEED_CC); cargo build -q -p bifrost-e2e --bin demo
+	@$(NEED_CC); cargo build -q -p bifrost-e2e --bins
 	@$(TARGET_DIR)/debug/demo $(if $(KEEP),--keep)
 
 bench: tools build ## measure against bare Envoy and a direct connection

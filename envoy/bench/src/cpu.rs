@@ -11,9 +11,22 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 pub(crate) const ENDPOINT_THREAD: &str = "endpoint";
 pub(crate) const LOAD_THREAD: &str = "load";
 
-/// User and system time of all threads of a process.
-pub(crate) fn process(pid: u32) -> Result<Duration> {
-    Ok(threads(pid)?.values().map(|thread| thread.cpu).sum())
+/// All threads of a process.
+#[derive(Clone, Copy)]
+pub(crate) struct Process {
+    /// User and system time.
+    pub(crate) cpu: Duration,
+    /// Time in which a thread could have run, but its core was taken.
+    pub(crate) kept_waiting: Duration,
+}
+
+impl Process {
+    pub(crate) fn now(pid: u32) -> Result<Self> {
+        let threads = threads(pid)?;
+        let cpu = threads.values().map(|thread| thread.cpu).sum();
+        let kept_waiting = threads.values().map(|thread| thread.kept_waiting).sum();
+        Ok(Self { cpu, kept_waiting })
+    }
 }
 
 /// CPU time of our own threads by thread id.
@@ -22,6 +35,7 @@ pub(crate) struct OwnThreads(HashMap<u32, Thread>);
 struct Thread {
     name: String,
     cpu: Duration,
+    kept_waiting: Duration,
 }
 
 impl OwnThreads {
@@ -54,12 +68,13 @@ fn threads(pid: u32) -> Result<HashMap<u32, Thread>> {
     Ok(found)
 }
 
-/// First number of schedstat: nanoseconds on a CPU (Linux, Documentation/scheduler/sched-stats.rst).
+/// The first two numbers of schedstat are nanoseconds (Linux, Documentation/scheduler/sched-stats.rst).
 fn thread(path: &Path) -> Result<Thread> {
     let name = fs::read_to_string(path.join("comm"))?.trim().to_owned();
     let schedstat = fs::read_to_string(path.join("schedstat"))?;
-    let nanoseconds = schedstat.split_whitespace().next().context("empty schedstat")?.parse()?;
-    Ok(Thread { name, cpu: Duration::from_nanos(nanoseconds) })
+    let mut numbers = schedstat.split_whitespace();
+    let mut next = || anyhow::Ok(Duration::from_nanos(numbers.next().context("short schedstat")?.parse()?));
+    Ok(Thread { name, cpu: next()?, kept_waiting: next()? })
 }
 
 /// The core that the proxy has to itself: where the scheduler puts its worker otherwise decides more than the filter

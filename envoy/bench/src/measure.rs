@@ -9,14 +9,14 @@ use anyhow::{Context, Result, anyhow, ensure};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use crate::cpu::{self, ENDPOINT_THREAD, LOAD_THREAD, OwnThreads};
+use crate::cpu::{ENDPOINT_THREAD, LOAD_THREAD, OwnThreads, Process};
 use crate::endpoint::Endpoint;
 use crate::load::{Progress, Sender, Totals};
 use crate::target::Running;
 use crate::workload::Workload;
 
 /// How long connections run before anything is counted.
-const WARM_UP: Duration = Duration::from_millis(250);
+const WARM_UP: Duration = Duration::from_millis(150);
 
 /// Figures of one step, counted between two moments of full load.
 #[derive(Clone, Debug, Serialize)]
@@ -28,6 +28,8 @@ pub(crate) struct Sample {
     /// All threads of the proxy's process; absent without a proxy.
     pub(crate) proxy_cpu_seconds: Option<f64>,
     pub(crate) round_trip: Option<RoundTrip>,
+    /// Share of the time in which other processes had the proxy's core: what remains of a shared machine's noise.
+    pub(crate) proxy_kept_waiting: f64,
     /// Share of one core: the proxy.
     pub(crate) proxy_busy: f64,
     /// All threads of the load, and its busiest.
@@ -83,7 +85,7 @@ struct Moment {
     at: Instant,
     requests: u64,
     bytes: u64,
-    proxy: Option<Duration>,
+    proxy: Option<Process>,
     own: OwnThreads,
 }
 
@@ -91,7 +93,7 @@ impl Moment {
     fn now(progress: &Progress, pid: Option<u32>) -> Result<Self> {
         Ok(Self {
             own: OwnThreads::now()?,
-            proxy: pid.map(cpu::process).transpose()?,
+            proxy: pid.map(Process::now).transpose()?,
             at: Instant::now(),
             requests: progress.answers.load(Relaxed),
             bytes: progress.bytes.load(Relaxed),
@@ -143,7 +145,11 @@ fn sample(before: &Moment, after: &Moment, workload: &Workload, totals: &[Totals
     let seconds = after.at.duration_since(before.at).as_secs_f64();
     let requests = after.requests - before.requests;
     ensure!(requests > 0, "no answer in {seconds:.1} s");
-    let proxy = after.proxy.zip(before.proxy).map(|(after, before)| after.saturating_sub(before).as_secs_f64());
+    let proxy = |figure: fn(Process) -> Duration| {
+        let (after, before) = after.proxy.zip(before.proxy)?;
+        Some(figure(after).saturating_sub(figure(before)).as_secs_f64())
+    };
+    let proxy_cpu_seconds = proxy(|process| process.cpu);
     let busy = |name| {
         let (sum, busiest) = after.own.since(&before.own, name);
         [sum.as_secs_f64() / seconds, busiest.as_secs_f64() / seconds]
@@ -152,9 +158,10 @@ fn sample(before: &Moment, after: &Moment, workload: &Workload, totals: &[Totals
         seconds,
         requests,
         bytes: after.bytes - before.bytes,
-        proxy_cpu_seconds: proxy,
+        proxy_cpu_seconds,
         round_trip: if workload.is_round_trip() { Some(round_trip(totals)?) } else { None },
-        proxy_busy: proxy.unwrap_or_default() / seconds,
+        proxy_kept_waiting: proxy(|process| process.kept_waiting).unwrap_or_default() / seconds,
+        proxy_busy: proxy_cpu_seconds.unwrap_or_default() / seconds,
         load_busy: busy(LOAD_THREAD),
         endpoint_busy: busy(ENDPOINT_THREAD),
     })
@@ -172,7 +179,7 @@ fn round_trip(totals: &[Totals]) -> Result<RoundTrip> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Write};
+    use std::io::Read;
     use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 
     use super::*;
@@ -192,55 +199,40 @@ mod tests {
     }
 
     #[test]
-    fn step_fails_when_the_proxy_closes_a_connection() {
-        let error = step_through(|bytes, seen| if seen > 3_000_000 { None } else { Some(bytes) });
-        assert!(error.contains("request") || error.contains("answer"), "{error}");
+    fn a_request_that_never_arrived_is_noticed() {
+        let endpoint = Endpoint::start(1).unwrap();
+        let round_trips = Histogram::new(3).unwrap();
+        let sent = [Totals { requests: 1, request_bytes: 100, round_trips }];
+        assert!(verify(&sent, (0, 0), &endpoint).is_err());
+        assert!(verify(&[], (0, 0), &endpoint).is_ok());
     }
 
     #[test]
-    fn step_fails_when_the_proxy_adds_to_a_request() {
-        let error = step_through(|mut bytes, seen| {
-            if seen > 3_000_000 {
-                bytes.extend([0; 4]);
-            }
-            Some(bytes)
-        });
-        assert!(!error.is_empty());
-    }
-
-    /// The error of a step whose requests go through `edit`, which is told how many bytes went before.
-    fn step_through(edit: fn(Vec<u8>, usize) -> Option<Vec<u8>>) -> String {
+    fn step_fails_when_the_proxy_closes_a_connection() {
         let endpoint = Endpoint::start(1).unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let node = endpoint.nodes[0];
         thread::spawn(move || {
             for client in listener.incoming() {
-                relay(client.unwrap(), node, edit);
+                relay(client.unwrap(), node);
             }
         });
         let running = Running { bootstrap: address, route: Route::Listeners(vec![address]), envoy: None };
-        let error = step(&SMOKE[1], &running, &endpoint, SHORT).expect_err("the proxy is broken");
-        format!("{error:#}")
+        assert!(step(&SMOKE[1], &running, &endpoint, SHORT).is_err());
     }
 
-    fn relay(client: TcpStream, node: SocketAddr, edit: fn(Vec<u8>, usize) -> Option<Vec<u8>>) {
+    /// Closes after a few megabytes from the client.
+    fn relay(client: TcpStream, node: SocketAddr) {
         let broker = TcpStream::connect(node).unwrap();
         let (answers_from, answers_to) = (broker.try_clone().unwrap(), client.try_clone().unwrap());
-        thread::spawn(move || pump(answers_from, answers_to, |bytes, _| Some(bytes)));
-        thread::spawn(move || pump(client, broker, edit));
+        thread::spawn(move || pump(answers_from, answers_to));
+        thread::spawn(move || pump(client, broker));
     }
 
-    fn pump(mut from: TcpStream, mut to: TcpStream, edit: fn(Vec<u8>, usize) -> Option<Vec<u8>>) {
-        let (mut buffer, mut seen) = (vec![0; 64 * 1024], 0);
-        while let Ok(read @ 1..) = from.read(&mut buffer) {
-            let Some(edited) = edit(buffer[..read].to_vec(), seen) else { break };
-            if to.write_all(&edited).is_err() {
-                break;
-            }
-            seen += read;
-        }
+    fn pump(from: TcpStream, mut to: TcpStream) {
         // Whoever closed first has already taken both ends down.
+        let _ = std::io::copy(&mut (&from).take(3_000_000), &mut to);
         let _ = from.shutdown(Shutdown::Both);
         let _ = to.shutdown(Shutdown::Both);
     }

@@ -147,7 +147,11 @@ impl Machine {
 impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(out, "{} cores, {}, Linux {}", self.machine.cores, self.machine.processor, self.machine.kernel)?;
-        writeln!(out, "Medians [least - most] of all rounds. CPU is that of the Envoy process; busy is in cores.\n")?;
+        writeln!(out, "Medians [least - most] of all rounds. CPU is that of the Envoy process; busy is in cores.")?;
+        writeln!(
+            out,
+            "Kept waiting: others had the proxy's core. Where that is much, throughput and p99 mean little.\n"
+        )?;
         let columns = [
             "workload",
             "target",
@@ -158,6 +162,7 @@ impl fmt::Display for Report {
             "p50 us",
             "p99 us",
             "busy proxy/load/endpoint",
+            "kept waiting",
             "bottleneck",
         ];
         let mut figures = vec![columns.map(str::to_owned)];
@@ -189,7 +194,7 @@ impl fmt::Display for Report {
 }
 
 impl Report {
-    fn figures(&self, workload: &Workload, target: Target) -> Option<[String; 10]> {
+    fn figures(&self, workload: &Workload, target: Target) -> Option<[String; 11]> {
         let all: Vec<_> = samples(workload, target, &self.records).map(|(_, sample)| sample).collect();
         let bottleneck = |name| all.iter().filter(|sample| sample.bottleneck() == name).count();
         let bottleneck = all.iter().map(|sample| sample.bottleneck()).max_by_key(|name| bottleneck(*name))?;
@@ -211,15 +216,20 @@ impl Report {
                 busy(&|sample| sample.load_busy[0]),
                 busy(&|sample| sample.endpoint_busy[0])
             ),
+            format!("{:.0} %", busy(&|sample| sample.proxy_kept_waiting) * 100.0),
             bottleneck.into(),
         ])
     }
 }
 
 fn spread(value: Option<Spread>, digits: usize) -> String {
-    value.map_or(String::new(), |Spread { median, min, max }| {
-        format!("{median:.digits$} [{min:.digits$} - {max:.digits$}]")
-    })
+    match value {
+        None => String::new(),
+        Some(Spread { median, min, max }) if min < max => {
+            format!("{median:.digits$} [{min:.digits$} - {max:.digits$}]")
+        }
+        Some(Spread { median, .. }) => format!("{median:.digits$}"),
+    }
 }
 
 fn table<const COLUMNS: usize>(out: &mut fmt::Formatter<'_>, rows: &[[String; COLUMNS]]) -> fmt::Result {

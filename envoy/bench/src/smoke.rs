@@ -27,10 +27,10 @@ pub(crate) struct Options {
     /// Where configurations, logs and results go.
     #[arg(long, default_value = "target/bench")]
     output: PathBuf,
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 6)]
     rounds: usize,
     /// Counted time of one workload against one target.
-    #[arg(long, default_value_t = 1200)]
+    #[arg(long, default_value_t = 500)]
     step_ms: u64,
     /// Fail when a budget is exceeded; on a shared machine noise alone may do that.
     #[arg(long)]

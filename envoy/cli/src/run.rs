@@ -121,7 +121,7 @@ async fn stop_envoy(mut child: Envoy, mut stop: Stop, arguments: &Run) -> Result
             return Ok(ExitCode::SUCCESS);
         }
         () = patience => tracing::warn!("Envoy did not stop within {} s and is killed", arguments.stop_timeout),
-        () = stop.asked() => tracing::warn!("asked again: Envoy is killed"),
+        () = stop.asked_again() => tracing::warn!("asked again: Envoy is killed"),
     }
     child.signal(Signal::SIGKILL);
     child.ended().await?;
@@ -142,6 +142,15 @@ impl Stop {
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
         })
+    }
+
+    /// A signal a second or more after the first: `timeout` and terminals send the same one twice at once.
+    async fn asked_again(&mut self) {
+        let first = Instant::now();
+        self.asked().await;
+        while first.elapsed() < Duration::from_secs(1) {
+            self.asked().await;
+        }
     }
 
     async fn asked(&mut self) {

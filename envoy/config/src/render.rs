@@ -63,6 +63,7 @@ pub fn render(gateway: &Gateway, options: &RenderOptions) -> Result<String, serd
             "ignore_global_conn_limit": true
         },
         "static_resources": { "listeners": listeners, "clusters": clusters },
+        "stats_config": { "stats_tags": stats_tags() },
         "overload_manager": {
             "resource_monitors": [{
                 "name": "envoy.resource_monitors.global_downstream_max_connections",
@@ -74,6 +75,15 @@ pub fn render(gateway: &Gateway, options: &RenderOptions) -> Result<String, serd
         }
     });
     Ok(format!("{bootstrap:#}\n"))
+}
+
+/// The parts of the module's metric names that are labels: `bifrost.<virtual cluster>.closed.<reason>` becomes
+/// `bifrost_closed{virtual_cluster="...",reason="..."}` for Prometheus.
+fn stats_tags() -> Value {
+    json!([
+        { "tag_name": "virtual_cluster", "regex": "^wasmcustom\\.bifrost\\.(([^.]+)\\.)" },
+        { "tag_name": "reason", "regex": "^wasmcustom\\.bifrost\\.[^.]+\\.closed(\\.([^.]+))$" }
+    ])
 }
 
 /// The configuration of the virtual cluster's filter chain, as the module reads it.

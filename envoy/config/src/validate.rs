@@ -301,9 +301,12 @@ impl Check<'_> {
 
     fn limits(&mut self, limits: &Limits) {
         const FRAME_BYTES_MAX: u32 = i32::MAX.unsigned_abs();
+        // The module's memory ends at 1 GiB, and what is held is not all that is in it.
+        const WORKER_HELD_BYTES_MAX: u32 = 768 << 20;
         for (field, value, low, high) in [
             ("frameBytesMax", limits.frame_bytes_max, 1 << 10, FRAME_BYTES_MAX),
             ("heldBytesMax", limits.held_bytes_max, 1 << 10, FRAME_BYTES_MAX),
+            ("workerHeldBytesMax", limits.worker_held_bytes_max, 1 << 10, WORKER_HELD_BYTES_MAX),
             ("inFlightMax", limits.in_flight_max, 1, 1 << 20),
             ("nodeWaitMs", limits.node_wait_ms, 1, 60_000),
         ] {
@@ -314,14 +317,15 @@ impl Check<'_> {
                 );
             }
         }
-        if limits.held_bytes_max > limits.frame_bytes_max {
-            self.report(
-                "spec.limits.heldBytesMax",
-                format!(
-                    "{} is above frameBytesMax {}; a frame that is collected whole is a frame (set both to lower them)",
-                    limits.held_bytes_max, limits.frame_bytes_max
-                ),
-            );
+        for (field, value) in
+            [("frameBytesMax", limits.frame_bytes_max), ("workerHeldBytesMax", limits.worker_held_bytes_max)]
+        {
+            if limits.held_bytes_max > value {
+                self.report(
+                    "spec.limits.heldBytesMax",
+                    format!("{} is above {field} {value}; set both to lower them", limits.held_bytes_max),
+                );
+            }
         }
     }
 }

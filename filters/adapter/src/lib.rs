@@ -20,7 +20,7 @@ use proxy_wasm::types::{Action, ContextType, PeerType};
 use host::{Buffer, BufferType, Level};
 use metrics::{Metrics, NO_PORT};
 
-/// How often deadlines of waiting connections are looked at.
+/// How often counters are flushed and deadlines of waiting connections are looked at.
 const TICK_MS: u32 = 500;
 
 /// What Envoy calls when the module is loaded.
@@ -69,9 +69,12 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         let Some(worker) = &self.worker else { return };
+        worker.metrics.flush();
+        if worker.waiting.borrow().is_empty() {
+            return;
+        }
         let now_ms = host::now_ms();
-        let mut waiting = worker.waiting.borrow_mut();
-        waiting.retain(|context_id, (node_id, deadline_ms)| {
+        worker.waiting.borrow_mut().retain(|context_id, (node_id, deadline_ms)| {
             if now_ms < *deadline_ms {
                 return true;
             }
@@ -80,9 +83,6 @@ impl RootContext for Root {
             }
             false
         });
-        if waiting.is_empty() {
-            let _ = host::set_tick_period(0);
-        }
     }
 }
 
@@ -91,6 +91,7 @@ impl Worker {
         let json = Buffer::new(BufferType::PluginConfiguration, size).peek(0..size)?;
         let cluster = VirtualCluster::from_json(&json)?;
         let metrics = Metrics::define(cluster.name())?;
+        host::set_tick_period(TICK_MS)?;
         Ok(Worker { cluster, metrics, waiting: RefCell::default() })
     }
 
@@ -133,14 +134,20 @@ impl StreamContext for Stream {
     }
 
     fn on_downstream_data(&mut self, size: usize, end_of_stream: bool) -> Action {
-        let done = self.downstream(size, end_of_stream).and_then(|()| self.steps());
-        self.fail_on(done);
+        let done = self.downstream(size, end_of_stream);
+        let Some(true) = self.fail_on(done) else { return Action::Pause };
+        // Inside a frame nothing of our own can be sent, so the buffer need not stay reachable and may just go on.
+        if self.connection.as_ref().is_some_and(Connection::is_inside_request) {
+            return Action::Continue;
+        }
+        let done = host::resume_downstream();
+        let _ = self.fail_on(done);
         Action::Pause
     }
 
     fn on_upstream_data(&mut self, size: usize, _end_of_stream: bool) -> Action {
         let done = self.upstream(size).and_then(|()| self.steps());
-        self.fail_on(done);
+        let _ = self.fail_on(done);
         Action::Continue
     }
 
@@ -155,15 +162,20 @@ impl StreamContext for Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         self.worker.waiting.borrow_mut().remove(&self.context_id);
+        self.worker.metrics.flush();
     }
 }
 
 impl Stream {
-    fn downstream(&mut self, size: usize, end_of_stream: bool) -> Result<(), Fault> {
+    /// Takes the client's bytes. True when what is in the buffer then may go on.
+    fn downstream(&mut self, size: usize, end_of_stream: bool) -> Result<bool, Fault> {
         let mut buffer = Buffer::new(BufferType::Downstream, size);
         let mut metrics = &self.worker.metrics;
-        // Nothing of a connection that is being closed may reach the broker.
-        let Some(connection) = &mut self.connection else { return buffer.replace_front(size, &[]) };
+        let Some(connection) = &mut self.connection else {
+            // Nothing of a connection that is being closed may reach the broker.
+            buffer.replace_front(size, &[])?;
+            return Ok(false);
+        };
         if !self.routed {
             route(connection, &self.worker, self.context_id)?;
             self.routed = true;
@@ -172,17 +184,11 @@ impl Stream {
         if end_of_stream {
             connection.handle_downstream_end()?;
         }
-        match flow {
-            Flow::Stop => self.left = size,
-            // Passing on nothing would connect the upstream before the first frame has been judged.
-            Flow::Forward if !self.resumed && buffer.is_empty() => self.left = 0,
-            Flow::Forward => {
-                self.left = 0;
-                self.resumed = true;
-                host::resume_downstream()?;
-            }
-        }
-        Ok(())
+        self.left = if flow == Flow::Stop { size } else { 0 };
+        // Passing on nothing would connect the upstream before the first frame has been judged.
+        let goes_on = flow == Flow::Forward && (self.resumed || !buffer.is_empty());
+        self.resumed |= goes_on;
+        Ok(goes_on)
     }
 
     fn upstream(&mut self, size: usize) -> Result<(), Fault> {
@@ -197,7 +203,11 @@ impl Stream {
             let Some(connection) = &mut self.connection else { return Ok(()) };
             let Some(step) = connection.poll_step(&mut &self.worker.metrics) else { return Ok(()) };
             match step {
-                Step::ResumeDownstream => self.downstream(self.left, false)?,
+                Step::ResumeDownstream => {
+                    if self.downstream(self.left, false)? {
+                        host::resume_downstream()?;
+                    }
+                }
                 Step::Close(closing) => {
                     self.connection = None;
                     self.worker.close(closing);
@@ -206,13 +216,17 @@ impl Stream {
         }
     }
 
-    fn fail_on(&mut self, done: Result<(), Fault>) {
-        let Err(fault) = done else { return };
+    fn fail_on<T>(&mut self, done: Result<T, Fault>) -> Option<T> {
+        let fault = match done {
+            Ok(value) => return Some(value),
+            Err(fault) => fault,
+        };
         let message = self.connection.take().and_then(|connection| connection.last_message());
         let message = message.map_or_else(String::new, |(key, version)| format!(" after {key} version {version}"));
         self.worker.metrics.closed(fault.reason());
         host::log(Level::Warn, &format!("{}: closed{message}: {fault}", peer()));
         host::close();
+        None
     }
 }
 
@@ -230,7 +244,6 @@ fn route(connection: &mut Connection, worker: &Worker, context_id: u32) -> Resul
     if let Some(node_id) = connection.waits_for_node() {
         let deadline_ms = host::now_ms().saturating_add(u64::from(worker.cluster.limits().node_wait_ms));
         worker.waiting.borrow_mut().insert(context_id, (node_id, deadline_ms));
-        host::set_tick_period(TICK_MS)?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! Names: `bifrost.<virtual cluster>.<counter>` and `bifrost.<virtual cluster>.closed.<reason>`; Envoy shows them on its
 //! admin port under `wasmcustom.` and to Prometheus.
 
+use core::cell::Cell;
 use std::collections::BTreeMap;
 
 use bifrost_chain::Closing;
@@ -14,19 +15,39 @@ use crate::host;
 /// Reason label of connections on a port that belongs to nothing.
 pub(crate) const NO_PORT: &str = "port";
 
-/// Metric ids, defined once.
+/// Metric ids, defined once. What is counted for every frame goes to the host from time to time only: a host call for
+/// each would be a good part of a small request's cost.
 pub(crate) struct Metrics {
-    counters: Vec<(Counter, u32)>,
+    counters: Vec<Pending>,
     closed: BTreeMap<&'static str, u32>,
+}
+
+/// A counter and what the host has not been told yet.
+struct Pending {
+    counter: Counter,
+    id: u32,
+    by: Cell<u64>,
 }
 
 impl Metrics {
     pub(crate) fn define(virtual_cluster: &str) -> Result<Self, Fault> {
         let define = |name: &str| host::define_counter(&format!("bifrost.{virtual_cluster}.{name}"));
-        let counters = Counter::ALL.iter().map(|(counter, name)| Ok((*counter, define(name)?)));
+        let counters = Counter::ALL
+            .iter()
+            .map(|(counter, name)| Ok(Pending { counter: *counter, id: define(name)?, by: Cell::new(0) }));
         let reasons = Fault::REASONS.iter().chain(Closing::REASONS).chain([&NO_PORT]);
         let closed = reasons.map(|reason| Ok((*reason, define(&format!("closed.{reason}"))?)));
         Ok(Metrics { counters: counters.collect::<Result<_, Fault>>()?, closed: closed.collect::<Result<_, Fault>>()? })
+    }
+
+    /// Tells the host what has been counted.
+    pub(crate) fn flush(&self) {
+        for pending in &self.counters {
+            match pending.by.take() {
+                0 => {}
+                by => host::increment(pending.id, by),
+            }
+        }
     }
 
     /// Counts a connection that the gateway closes.
@@ -47,8 +68,8 @@ impl Host for &Metrics {
     }
 
     fn count(&mut self, counter: Counter, by: u64) {
-        if let Some((_, id)) = self.counters.iter().find(|(known, _)| *known == counter) {
-            host::increment(*id, by);
+        if let Some(pending) = self.counters.iter().find(|pending| pending.counter == counter) {
+            pending.by.set(pending.by.get().saturating_add(by));
         }
     }
 }

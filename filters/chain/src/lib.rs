@@ -189,6 +189,12 @@ impl Connection {
         self.session.handle_downstream(window, host)
     }
 
+    /// True between two bytes of a request.
+    #[must_use]
+    pub fn is_inside_request(&self) -> bool {
+        self.session.is_inside_request()
+    }
+
     /// The client will send no more, see [`Session::handle_downstream_end`].
     ///
     /// # Errors

@@ -4,11 +4,11 @@ use core::ops::Range;
 
 use crate::fault::Fault;
 use crate::reader::{Width, put_length, put_unsigned_varint};
-use crate::walker::{Array, TagSize};
+use crate::walker::{Array, TagSection, TagSize};
 
-/// Number of the tag that fills a frame up to a size which has already been sent. Kafka's definitions use low numbers,
-/// and decoders skip tags they do not know (KIP-482).
-const FILLER_TAG: u8 = 127;
+/// Lowest number of the tag that fills a frame up to a size which has already been sent. Kafka's definitions use lower
+/// ones, and decoders skip tags they do not know (KIP-482).
+const FILLER_TAG: u32 = 127;
 
 /// Replacements to be made in one frame. Offsets count from the frame's size field.
 #[derive(Debug, Default)]
@@ -136,30 +136,42 @@ fn relative(range: Range<usize>, base: usize) -> Option<Range<usize>> {
     Some(range.start.checked_sub(base)?..range.end.checked_sub(base)?)
 }
 
-/// Fills `trailer`, the end of a frame, up to `bytes` bytes by adding an unknown tag to the body's tag section, which is the
-/// last thing in it; its count of `count` tags lies at `count_at` of the trailer. Used when the frame's size has been
-/// passed on before its end was known.
+/// Fills `trailer`, the end of a frame, up to `bytes` bytes by adding an unknown tag to `tags`, the body's tag section, which
+/// is the last thing in it; its count lies at `count_at` of the trailer. Used when the frame's size has been passed on before
+/// its end was known.
 ///
 /// # Errors
 /// `Internal` when the trailer is too long.
-pub(crate) fn fill(trailer: &mut Vec<u8>, count_at: usize, count: u32, bytes: usize) -> Result<(), Fault> {
+pub(crate) fn fill(trailer: &mut Vec<u8>, count_at: usize, tags: &TagSection, bytes: usize) -> Result<(), Fault> {
     const CANNOT: Fault = Fault::Internal("frame end cannot be filled up");
     let missing = bytes.checked_sub(trailer.len()).ok_or(CANNOT)?;
     if missing == 0 {
         return Ok(());
     }
-    let count = u8::try_from(count).ok().filter(|count| *count < 0x7f).ok_or(CANNOT)?;
-    let count_byte = trailer.get_mut(count_at).ok_or(CANNOT)?;
-    if missing == 1 {
-        // No room for a tag: the count is written one byte longer than needed.
+    let count = u8::try_from(tags.count).ok().filter(|count| *count < 0x7f).ok_or(CANNOT)?;
+    let count_byte = trailer.get_mut(count_at).filter(|_| tags.count_range.len() == 1).ok_or(CANNOT)?;
+    // Tags ascend: another gateway may have filled the frame before.
+    let number = tags.last.map_or(Some(0), |last| last.checked_add(1)).ok_or(CANNOT)?.max(FILLER_TAG);
+    let mut tag = Vec::with_capacity(5);
+    put_unsigned_varint(&mut tag, number);
+    let Some(after_tag) = missing.checked_sub(tag.len()).filter(|left| *left > 0) else {
+        // No room for a tag: the count is written longer than needed, in at most five bytes.
+        if missing > 4 {
+            return Err(CANNOT);
+        }
         *count_byte = count | 0x80;
-        trailer.insert(count_at.saturating_add(1), 0);
+        let mut padding = vec![0x80; missing];
+        if let Some(last) = padding.last_mut() {
+            *last = 0;
+        }
+        let behind = count_at.saturating_add(1);
+        trailer.splice(behind..behind, padding);
         return Ok(());
-    }
+    };
     *count_byte = count.saturating_add(1);
-    trailer.push(FILLER_TAG);
-    // Number and size take two bytes at least; a longer size takes its bytes from the zeros.
-    let mut zeros = u32::try_from(missing).map_err(|_| CANNOT)?.saturating_sub(2);
+    trailer.append(&mut tag);
+    // The size takes one byte at least; a longer size takes its bytes from the zeros.
+    let mut zeros = u32::try_from(after_tag).map_err(|_| CANNOT)?.saturating_sub(1);
     let mut size_bytes = 1u32;
     while zeros.checked_shr(size_bytes.saturating_mul(7)).unwrap_or(0) > 0 {
         zeros = zeros.saturating_sub(1);
@@ -208,26 +220,38 @@ mod tests {
         assert_eq!(out.len(), 133);
     }
 
+    fn section(count: u32, last: Option<u32>) -> TagSection {
+        TagSection { count_range: 3..4, count, last }
+    }
+
     #[test]
     fn a_frame_end_is_filled_to_any_size() {
-        for missing in (0..600).chain([16_384, 16_387, 20_000]) {
-            // trailer: three bytes of something, then a tag section with one tag (0) of one byte
-            let mut trailer = vec![9, 9, 9, 1, 0, 1, 5];
-            fill(&mut trailer, 3, 1, 7 + missing).unwrap();
-            assert_eq!(trailer.len(), 7 + missing);
-            let input = Input { bytes: &trailer, base: 0 };
-            let mut reader = Reader::new(input, 3, trailer.len());
-            for _ in 0..reader.unsigned_varint("count").unwrap() {
-                reader.unsigned_varint("tag").unwrap();
-                let size = reader.unsigned_varint("size").unwrap();
-                reader.skip(size as usize, "value").unwrap();
+        for last in [0, 126, 127, 5_000] {
+            for missing in (0..600).chain([16_384, 16_387, 20_000]) {
+                // trailer: three bytes of something, then a tag section with one tag of one byte
+                let mut trailer = vec![9, 9, 9, 1];
+                put_unsigned_varint(&mut trailer, last);
+                trailer.extend([1, 5]);
+                let bytes = trailer.len() + missing;
+                fill(&mut trailer, 3, &section(1, Some(last)), bytes).unwrap();
+                assert_eq!(trailer.len(), bytes);
+                let input = Input { bytes: &trailer, base: 0 };
+                let mut reader = Reader::new(input, 3, trailer.len());
+                let mut before = None;
+                for _ in 0..reader.unsigned_varint("count").unwrap() {
+                    let tag = reader.unsigned_varint("tag").unwrap();
+                    assert!(before < Some(tag), "tags ascend");
+                    before = Some(tag);
+                    let size = reader.unsigned_varint("size").unwrap();
+                    reader.skip(size as usize, "value").unwrap();
+                }
+                assert_eq!(reader.left(), 0, "{missing} bytes");
             }
-            assert_eq!(reader.left(), 0, "{missing} bytes");
         }
     }
 
     #[test]
     fn a_trailer_longer_than_its_room_is_refused() {
-        assert!(fill(&mut vec![0, 0], 0, 0, 1).is_err());
+        assert!(fill(&mut vec![0, 0, 0, 0], 3, &section(0, None), 3).is_err());
     }
 }

@@ -1,5 +1,7 @@
 //! What a filter is, and the chain that a virtual cluster's configuration makes of filters.
 
+use core::cell::Cell;
+
 use crate::edits::Edits;
 use crate::fault::Fault;
 use crate::host::Host;
@@ -82,6 +84,8 @@ pub struct Chain {
     limits: Limits,
     /// Parallel to [`APIS`].
     offered: Vec<Option<Offered>>,
+    /// Bytes that all connections of this worker keep in memory.
+    held_bytes: Cell<usize>,
 }
 
 impl Chain {
@@ -89,7 +93,7 @@ impl Chain {
     #[must_use]
     pub fn new(filters: Vec<Box<dyn FilterConfig>>, limits: Limits) -> Self {
         let offered = APIS.iter().map(|api| offered(&filters, api)).collect();
-        Chain { filters, limits, offered }
+        Chain { filters, limits, offered, held_bytes: Cell::new(0) }
     }
 
     /// The bounds of the data path.
@@ -110,6 +114,18 @@ impl Chain {
         let at = usize::try_from(version.checked_sub(offered.versions.min)?).ok()?;
         let (request, response) = *offered.plans.get(at)?;
         Some((api(key)?, request, response))
+    }
+
+    /// A connection keeps `now` bytes instead of `before`.
+    pub(crate) fn book(&self, before: usize, now: usize) -> Result<(), Fault> {
+        let held = self.held_bytes.get().saturating_sub(before).saturating_add(now);
+        self.held_bytes.set(held);
+        let max = self.limits.worker_held_bytes_max;
+        if now > before && held > max as usize {
+            let got = u64::try_from(held).unwrap_or(u64::MAX);
+            return Err(Fault::Limit { limit: "workerHeldBytesMax", max: u64::from(max), got });
+        }
+        Ok(())
     }
 
     pub(crate) fn connect(&self) -> Vec<Box<dyn Filter>> {

@@ -11,6 +11,8 @@ pub struct Limits {
     pub frame_bytes_max: u32,
     /// Largest frame that is collected whole because a filter must see all of it (Metadata of a large cluster).
     pub held_bytes_max: u32,
+    /// Bytes that all connections of one worker may keep in memory together. The module's memory ends at 1 GiB.
+    pub worker_held_bytes_max: u32,
     /// Requests of one connection that wait for their answer. Beyond it the client is not read.
     pub in_flight_max: u32,
     /// How long a connection to a node's port waits until the node's address is known.
@@ -19,6 +21,12 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { frame_bytes_max: 100 << 20, held_bytes_max: 32 << 20, in_flight_max: 1024, node_wait_ms: 5_000 }
+        Limits {
+            frame_bytes_max: 100 << 20,
+            held_bytes_max: 32 << 20,
+            worker_held_bytes_max: 256 << 20,
+            in_flight_max: 1024,
+            node_wait_ms: 5_000,
+        }
     }
 }

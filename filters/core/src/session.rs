@@ -16,7 +16,7 @@ use crate::filter::{Chain, Direction, Filter, Message, Plan};
 use crate::host::{Counter, Host};
 use crate::protocol::{Api, ApiKey, api};
 use crate::reader::Input;
-use crate::stream::{Progress, Stream};
+use crate::stream::{self, Progress, Stream};
 use crate::walker::{Event, REQUEST_HEAD_BYTES, RESPONSE_HEAD_BYTES, Walker};
 use crate::window::{View, Window};
 
@@ -68,6 +68,9 @@ enum State {
     Boundary,
     /// Inside a frame that nobody looks at.
     Pass { left: usize },
+    /// Inside a frame that is dropped as it comes; when it is complete another takes its place: a carrier for a request
+    /// that is answered here, the answer for the carrier's answer.
+    Replace { left: usize },
     /// Collecting a frame of this many bytes.
     Whole { frame_bytes: usize },
     /// Looking at a frame's fields as it streams past.
@@ -110,6 +113,8 @@ pub struct Session {
     /// Set by [`Session::hold`].
     held: bool,
     edits: Edits,
+    /// Bytes booked with the chain.
+    booked: usize,
     /// API and version of the message handled last, for logs.
     last: Option<(ApiKey, i16)>,
 }
@@ -131,6 +136,7 @@ impl Session {
             own_answered: false,
             held: false,
             edits: Edits::default(),
+            booked: 0,
             last: None,
         }
     }
@@ -141,7 +147,8 @@ impl Session {
     /// A fault closes both connections.
     pub fn handle_downstream(&mut self, window: &mut dyn Window, host: &mut dyn Host) -> Result<Flow, Fault> {
         self.resume = false;
-        if self.blocked() && self.own_frames.is_empty() {
+        // A frame that has begun goes on: the answer that would end the wait may be its own.
+        if self.blocked() && self.downstream.at_boundary() && self.own_frames.is_empty() {
             return Ok(Flow::Stop);
         }
         let mut view = View::new(core::mem::take(&mut self.downstream.carry), window);
@@ -151,6 +158,9 @@ impl Session {
             stream.advance(passed)?;
         }
         self.downstream.carry = view.finish(hold)?;
+        // What could go has gone.
+        self.resume = false;
+        self.account()?;
         Ok(Flow::Forward)
     }
 
@@ -167,10 +177,17 @@ impl Session {
             stream.advance(passed)?;
         }
         self.upstream.carry = view.finish(hold)?;
+        self.account()?;
         if was_blocked && !self.blocked() {
             self.resume = true;
         }
         Ok(())
+    }
+
+    /// True between two bytes of a request that has been passed on in part.
+    #[must_use]
+    pub fn is_inside_request(&self) -> bool {
+        !self.downstream.at_boundary()
     }
 
     /// The client will send no more.
@@ -224,6 +241,13 @@ impl Session {
         self.downstream.carry.len().saturating_add(self.upstream.carry.len())
     }
 
+    /// Books the bytes that this connection keeps in memory.
+    fn account(&mut self) -> Result<(), Fault> {
+        let held = self.held_bytes();
+        let before = core::mem::replace(&mut self.booked, held);
+        self.chain.book(before, held)
+    }
+
     fn blocked(&self) -> bool {
         self.held || self.in_flight.len() >= self.chain.limits().in_flight_max as usize
     }
@@ -259,6 +283,17 @@ impl Session {
                         return Ok(None);
                     }
                     self.downstream.state = State::Boundary;
+                }
+                State::Replace { left } => {
+                    let end = view.len().min(at.saturating_add(*left));
+                    *left = left.saturating_sub(end.saturating_sub(at));
+                    let complete = *left == 0;
+                    let carrier = if complete { self.carry_answer(host)? } else { Vec::new() };
+                    view.replace(at..end, carrier);
+                    at = end;
+                    if !complete {
+                        return Ok(None);
+                    }
                 }
                 State::Whole { frame_bytes } => {
                     let end = at.saturating_add(*frame_bytes);
@@ -314,7 +349,8 @@ impl Session {
             let api = api.ok_or(Fault::Unsupported { api_key: key, version })?;
             self.downstream.current =
                 Some(InFlight { correlation_id, api, version: 0, plan: Plan::Whole, role: Role::Carried });
-            return self.collect_request(frame_bytes);
+            self.downstream.state = State::Replace { left: frame_bytes };
+            return Ok(());
         };
         let request = InFlight { correlation_id, api, version, plan, role: Role::Client };
         let message = Message { api, version, direction: Direction::Request, resizable: request_plan == Plan::Whole };
@@ -344,6 +380,16 @@ impl Session {
         Ok(())
     }
 
+    /// The request that carries an answer of ours, once the client's own request has been taken away.
+    fn carry_answer(&mut self, host: &mut dyn Host) -> Result<Vec<u8>, Fault> {
+        let request = self.downstream.current.take().ok_or(Fault::Internal("request without a head"))?;
+        let carrier = api_versions::carrier(request.correlation_id);
+        self.in_flight.push_back(request);
+        self.downstream.state = State::Boundary;
+        host.count(Counter::LocalAnswers, 1);
+        Ok(carrier)
+    }
+
     fn collect_request(&mut self, frame_bytes: usize) -> Result<(), Fault> {
         self.check_held(frame_bytes)?;
         self.downstream.state = State::Whole { frame_bytes };
@@ -357,23 +403,23 @@ impl Session {
         host: &mut dyn Host,
     ) -> Result<(), Fault> {
         let request = self.downstream.current.take().ok_or(Fault::Internal("request without a head"))?;
-        if request.role == Role::Carried {
-            view.replace(range, api_versions::carrier(request.correlation_id));
-            host.count(Counter::LocalAnswers, 1);
-        } else {
-            let message =
-                Message { api: request.api, version: request.version, direction: Direction::Request, resizable: true };
-            let frame = view.slice(range.clone())?.get(..range.len()).ok_or(Fault::Internal("short frame"))?;
-            let walker = Walker::request(request.api, request.version, frame.len());
-            let filters = &mut self.filters;
-            let on_event = |message: &Message, event: &Event<'_>, edits: &mut Edits| {
-                dispatch(filters, message, event, edits, host)
-            };
-            if let Some(frame) = walk_whole(walker, &message, frame, &mut self.edits, on_event)? {
-                view.replace(range, frame);
-            }
+        let message =
+            Message { api: request.api, version: request.version, direction: Direction::Request, resizable: true };
+        let frame = view.slice(range.clone())?.get(..range.len()).ok_or(Fault::Internal("short frame"))?;
+        let walker = Walker::request(request.api, request.version, frame.len());
+        let filters = &mut self.filters;
+        let mut acks = None;
+        let on_event = |message: &Message, event: &Event<'_>, edits: &mut Edits| {
+            acks = acks.or(stream::acks(event));
+            dispatch(filters, message, event, edits, host)
+        };
+        if let Some(frame) = walk_whole(walker, &message, frame, &mut self.edits, on_event)? {
+            view.replace(range, frame);
         }
-        self.in_flight.push_back(request);
+        // Produce with acks=0 has no answer.
+        if acks != Some(0) {
+            self.in_flight.push_back(request);
+        }
         Ok(())
     }
 
@@ -403,6 +449,17 @@ impl Session {
                         return Ok(None);
                     }
                     self.upstream.state = State::Boundary;
+                }
+                State::Replace { left } => {
+                    let end = view.len().min(at.saturating_add(*left));
+                    *left = left.saturating_sub(end.saturating_sub(at));
+                    let complete = *left == 0;
+                    let answer = if complete { self.carried_answer()? } else { Vec::new() };
+                    view.replace(at..end, answer);
+                    at = end;
+                    if !complete {
+                        return Ok(None);
+                    }
                 }
                 State::Whole { frame_bytes } => {
                     let end = at.saturating_add(*frame_bytes);
@@ -454,6 +511,10 @@ impl Session {
             resizable: request.plan == Plan::Whole,
         };
         self.upstream.state = match request.plan {
+            _ if request.role == Role::Carried => {
+                self.upstream.current = Some(request);
+                State::Replace { left: frame_bytes }
+            }
             Plan::Pass => State::Pass { left: frame_bytes },
             Plan::Head => {
                 let walker = Walker::response(request.api, request.version, frame_bytes);
@@ -468,6 +529,13 @@ impl Session {
         Ok(())
     }
 
+    /// Our answer, once the carrier's answer has been taken away.
+    fn carried_answer(&mut self) -> Result<Vec<u8>, Fault> {
+        let request = self.upstream.current.take().ok_or(Fault::Internal("response without a request"))?;
+        self.upstream.state = State::Boundary;
+        Ok(api_versions::refusal(&self.chain, request.correlation_id))
+    }
+
     fn whole_response(
         &mut self,
         view: &mut View<'_>,
@@ -475,10 +543,6 @@ impl Session {
         host: &mut dyn Host,
     ) -> Result<(), Fault> {
         let request = self.upstream.current.take().ok_or(Fault::Internal("response without a request"))?;
-        if request.role == Role::Carried {
-            view.replace(range, api_versions::refusal(&self.chain, request.correlation_id));
-            return Ok(());
-        }
         let frame = view.slice(range.clone())?.get(..range.len()).ok_or(Fault::Internal("short frame"))?;
         let is_api_versions = request.api.key == ApiKey::API_VERSIONS;
         let version =
@@ -540,6 +604,12 @@ impl Session {
             return Err(Fault::Limit { limit: "heldBytesMax", max: u64::from(max), got });
         }
         Ok(())
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ = self.chain.book(self.booked, 0);
     }
 }
 

@@ -82,15 +82,16 @@ impl Stream {
         loop {
             let frame_at = self.walker.at();
             let at = self.place(frame_at)?;
+            // Behind record bytes, tags and numbers that were passed over, the walker is ahead of what is visible.
+            if at > view.len() || (at == view.len() && frame_at < self.frame_bytes) {
+                return Ok(Progress::More(None));
+            }
             if self.trailer_at.is_none() && self.plan == Plan::Head && self.walker.in_trailer() {
                 check_held(self.frame_bytes.saturating_sub(frame_at), held_bytes_max)?;
                 if self.place(self.frame_bytes)? > view.len() {
                     return Ok(Progress::More(Some(at)));
                 }
                 self.trailer_at = Some(frame_at);
-            }
-            if at >= view.len() && frame_at < self.frame_bytes {
-                return Ok(Progress::More(None));
             }
             // The trailer is seen in one piece, anything else as far as it happens to be at hand.
             let end = match self.trailer_at {
@@ -102,7 +103,13 @@ impl Stream {
             match self.events(Input { bytes, base: frame_at }, edits, on_event)? {
                 Pause::End => {
                     self.write_trailer(view, edits)?;
-                    return Ok(Progress::Done(self.place(self.frame_bytes)?));
+                    let end = self.place(self.frame_bytes)?;
+                    if end > view.len() {
+                        // Tags or bytes that nobody knows end the frame: they need not be seen.
+                        let at = self.place(self.walker.at())?.min(view.len());
+                        return Ok(Progress::Seen { at, left: end.saturating_sub(at) });
+                    }
+                    return Ok(Progress::Done(end));
                 }
                 Pause::Seen => {
                     let frame_at = self.walker.at();
@@ -119,7 +126,7 @@ impl Stream {
                     let at = self.place(self.walker.at())?;
                     if visible >= view.len() {
                         check_held(view.len().saturating_sub(at), held_bytes_max)?;
-                        return Ok(Progress::More(Some(at)));
+                        return Ok(Progress::More((at < view.len()).then_some(at)));
                     }
                     look = visible.saturating_sub(at).max(look).saturating_mul(2);
                 }
@@ -131,10 +138,8 @@ impl Stream {
     fn events(&mut self, input: Input<'_>, edits: &mut Edits, on_event: &mut OnEvent<'_>) -> Result<Pause, Fault> {
         loop {
             let Some(event) = self.walker.next(input)? else { return Ok(Pause::Short) };
-            if let Event::Value(value) = &event
-                && value.field.name == "Acks"
-            {
-                self.acks = value.number().and_then(|acks| i16::try_from(acks).ok());
+            if let Some(acks) = acks(&event) {
+                self.acks = Some(acks);
                 if self.plan == Plan::Pass {
                     return Ok(Pause::Seen);
                 }
@@ -182,13 +187,21 @@ impl Stream {
         let count_at = edits.moved(tags.count_range.start).checked_sub(trailer_at).ok_or(LOST)?;
         let trailer = view.slice(range.clone())?.get(..range.len()).ok_or(LOST)?;
         let mut trailer = edits.apply(trailer, trailer_at, self.walker.tag_sizes())?;
-        edits::fill(&mut trailer, count_at, tags.count, range.len())?;
+        edits::fill(&mut trailer, count_at, tags, range.len())?;
         view.replace(range, trailer);
         Ok(())
     }
 
     fn place_range(&self, range: Range<usize>) -> Result<Range<usize>, Fault> {
         Ok(self.place(range.start)?..self.place(range.end)?)
+    }
+}
+
+/// Acks of a Produce request, when this is it. With 0 there is no answer.
+pub(crate) fn acks(event: &Event<'_>) -> Option<i16> {
+    match event {
+        Event::Value(value) if value.field.name == "Acks" => i16::try_from(value.number()?).ok(),
+        _ => None,
     }
 }
 

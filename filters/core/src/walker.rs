@@ -46,7 +46,7 @@ pub enum Event<'a> {
     ArrayEnd(Array),
     /// Record bytes lie in this range, which may go on beyond what is visible. Null records have no event.
     Records(&'static Field, Range<usize>),
-    /// The frame is complete and well formed.
+    /// The frame is complete and well formed. Bytes behind the last field of a request are left alone.
     End,
 }
 
@@ -112,6 +112,8 @@ pub struct TagSection {
     pub count_range: Range<usize>,
     /// Number of tagged fields.
     pub count: u32,
+    /// Highest tag met so far.
+    pub last: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -131,6 +133,9 @@ enum Level {
 pub struct Walker {
     version: i16,
     flexible: bool,
+    /// Brokers pay no heed to what lies behind the last field of a request, and librdkafka (2.16, Metadata for all topics)
+    /// sends three such bytes.
+    is_request: bool,
     /// In the request header, whose string is never compact.
     in_header: bool,
     at: usize,
@@ -145,6 +150,7 @@ impl Walker {
     #[must_use]
     pub fn request(api: &'static Api, version: i16, frame_bytes: usize) -> Self {
         let mut walker = Self::new(api, version, REQUEST_HEAD_BYTES, frame_bytes, api.request);
+        walker.is_request = true;
         walker.in_header = true;
         walker.levels.push(Level::Fields { fields: REQUEST_HEADER, next: 0 });
         walker
@@ -165,6 +171,7 @@ impl Walker {
         Walker {
             version,
             flexible: api.flexible.contains(version),
+            is_request: false,
             in_header: false,
             at,
             end,
@@ -219,8 +226,9 @@ impl Walker {
     fn step<'a>(&mut self, input: Input<'a>) -> Result<Event<'a>, Stop> {
         loop {
             let mut reader = Reader::new(input, self.at, self.end);
+            let is_outermost = self.levels.len() == 1;
             let Some(level) = self.levels.last_mut() else {
-                if reader.left() > 0 {
+                if reader.left() > 0 && !self.is_request {
                     return Err(reader.malformed("bytes behind the last field"));
                 }
                 return Ok(Event::End);
@@ -282,6 +290,9 @@ impl Walker {
                     let known = fields.iter().find(|f| f.tag == tag && f.tagged.contains(self.version));
                     *left = left.saturating_sub(1);
                     *last = Some(tag);
+                    if let (true, Some(tags)) = (is_outermost, &mut self.body_tags) {
+                        tags.last = Some(tag);
+                    }
                     let Some(field) = known else {
                         self.at = reader.at();
                         continue;
@@ -323,7 +334,7 @@ impl Walker {
                 return Err(reader.malformed("tag count"));
             }
             if is_body {
-                self.body_tags = Some(TagSection { count_range: count_at..reader.at(), count });
+                self.body_tags = Some(TagSection { count_range: count_at..reader.at(), count, last: None });
             }
             self.at = reader.at();
             self.levels.pop();

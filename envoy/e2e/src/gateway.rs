@@ -1,0 +1,168 @@
+//! The gateway as an operator runs it: a document, `bifrost run`, Envoy.
+
+use std::fmt::Write as _;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Result;
+use nix::sys::signal::Signal;
+
+use crate::ports::PortBlock;
+use crate::process::Process;
+use crate::run_dir::RunDir;
+use crate::tools::Tools;
+use crate::wait;
+
+/// Where the gateway listens.
+pub const GATEWAY_IP: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
+
+const START_PATIENCE: Duration = Duration::from_secs(60);
+const STOP_PATIENCE: Duration = Duration::from_secs(15);
+
+/// One virtual cluster of the document.
+#[derive(Clone, Debug)]
+pub struct VirtualCluster {
+    pub name: String,
+    pub bootstrap_servers: String,
+    /// What clients are told: the gateway's address, or that of a tap before it.
+    pub advertised: Ipv4Addr,
+    /// Lines of YAML under `spec`, indented by two.
+    pub more: String,
+}
+
+impl VirtualCluster {
+    pub fn new(name: &str, bootstrap_servers: &str) -> VirtualCluster {
+        VirtualCluster {
+            name: name.to_owned(),
+            bootstrap_servers: bootstrap_servers.to_owned(),
+            advertised: GATEWAY_IP,
+            more: String::new(),
+        }
+    }
+
+    /// Sends clients to `ip`, where a tap relays to the gateway.
+    pub fn advertised(mut self, ip: Ipv4Addr) -> VirtualCluster {
+        self.advertised = ip;
+        self
+    }
+
+    /// Adds lines under `spec`.
+    pub fn more(mut self, yaml: &str) -> VirtualCluster {
+        self.more = yaml.to_owned();
+        self
+    }
+}
+
+/// A running gateway. Dropping it ends `bifrost` and Envoy.
+#[derive(Debug)]
+pub struct Gateway {
+    process: Process,
+    envoy_pid: i32,
+    admin: String,
+    /// In the order of the virtual clusters.
+    ports: Vec<PortBlock>,
+}
+
+impl Gateway {
+    /// Writes the document, runs it and waits until the gateway says that it is ready.
+    pub fn start(tools: &Tools, run: &RunDir, name: &str, virtual_clusters: &[VirtualCluster]) -> Result<Gateway> {
+        let ports = virtual_clusters.iter().map(|_| PortBlock::claim()).collect::<Result<Vec<_>>>()?;
+        let folder = run.folder(name)?;
+        let document = folder.join("gateway.yaml");
+        std::fs::write(&document, yaml(virtual_clusters, &ports))?;
+        let mut command = Command::new(&tools.bifrost);
+        command.arg("run").arg("-f").arg(&document);
+        command.arg("--envoy").arg(&tools.envoy).arg("--module").arg(&tools.module);
+        command.args(["--admin-port", "0"]);
+        let log = folder.join("gateway.log");
+        // SIGTERM lets it end Envoy, too.
+        let mut process = Process::spawn("bifrost run", &command, Signal::SIGTERM, &log)?;
+        let (envoy_pid, admin) = wait::until("the gateway is ready", START_PATIENCE, || {
+            process.check_running()?;
+            Ok(read_screen(&log))
+        })?;
+        Ok(Gateway { process, envoy_pid, admin, ports })
+    }
+
+    /// `host:port` of a virtual cluster, without a tap.
+    pub fn bootstrap(&self, virtual_cluster: usize) -> String {
+        format!("{GATEWAY_IP}:{}", self.port(virtual_cluster))
+    }
+
+    /// Port of a virtual cluster. Node `n` is at this port + 1 + n.
+    pub fn port(&self, virtual_cluster: usize) -> u16 {
+        self.ports[virtual_cluster].port(0)
+    }
+
+    /// Bootstrap and node ports of a virtual cluster.
+    pub fn all_ports(&self, virtual_cluster: usize) -> impl Iterator<Item = u16> + use<> {
+        let first = self.port(virtual_cluster);
+        first..=first + 100
+    }
+
+    /// The process that holds the connections to brokers.
+    pub fn envoy_pid(&self) -> i32 {
+        self.envoy_pid
+    }
+
+    /// URL of Envoy's admin interface.
+    pub fn admin_url(&self) -> &str {
+        &self.admin
+    }
+
+    /// Asks Envoy's admin interface.
+    pub fn admin(&self, path: &str) -> Result<String> {
+        Ok(ureq::get(format!("{}{path}", self.admin)).call()?.body_mut().read_to_string()?)
+    }
+
+    /// All counters and gauges whose name holds `part`.
+    pub fn stats(&self, part: &str) -> Result<Vec<(String, u64)>> {
+        let text = self.admin("/stats")?;
+        Ok(text
+            .lines()
+            .filter_map(|line| line.rsplit_once(": "))
+            .filter(|(name, _)| name.contains(part))
+            .filter_map(|(name, value)| Some((name.to_owned(), value.trim().parse().ok()?)))
+            .collect())
+    }
+
+    /// Everything that the gateway has logged.
+    pub fn log(&self) -> Result<String> {
+        Ok(String::from_utf8_lossy(&std::fs::read(self.process.log())?).into_owned())
+    }
+
+    pub fn stop(self) -> Result<()> {
+        self.process.stop(STOP_PATIENCE)
+    }
+}
+
+fn yaml(virtual_clusters: &[VirtualCluster], ports: &[PortBlock]) -> String {
+    let mut text = String::new();
+    for (cluster, block) in virtual_clusters.iter().zip(ports) {
+        let VirtualCluster { name, bootstrap_servers, advertised, more } = cluster;
+        let port = block.port(0);
+        let _ = write!(
+            text,
+            "---
+apiVersion: gateway.corp/v1alpha1
+kind: KafkaVirtualCluster
+metadata: {{ name: {name} }}
+spec:
+  listener: {{ bind: {GATEWAY_IP}, port: {port}, advertisedHost: {advertised} }}
+  targetCluster: {{ bootstrapServers: \"{bootstrap_servers}\" }}
+{more}"
+        );
+    }
+    text
+}
+
+/// Envoy's process id and admin address, once `bifrost run` has printed its screen.
+fn read_screen(log: &Path) -> Option<(i32, String)> {
+    let text = std::fs::read_to_string(log).ok()?;
+    let after_ready = text.split_once("The gateway is ready")?.1;
+    let pid = after_ready.split_once("process ")?.1.split(',').next()?.parse().ok()?;
+    let admin = after_ready.lines().find_map(|line| line.trim().strip_prefix("admin"))?;
+    Some((pid, admin.trim().to_owned()))
+}

@@ -1,0 +1,16 @@
+//! End-to-end tests: real clients through a real gateway to a real cluster. Run them with `make e2e`.
+//!
+//! All tests share one cluster and one gateway. Those that break something take their turn alone.
+
+mod addresses;
+mod bad_input;
+mod control;
+mod failover;
+mod fixture;
+mod frames;
+mod groups;
+mod large;
+mod round_trip;
+mod share_groups;
+mod transactions;
+mod upstream_down;

@@ -1,0 +1,56 @@
+//! The JSON that Envoy hands over.
+
+use bifrost_chain::VirtualCluster;
+use serde_json::{Value, json};
+
+fn good() -> Value {
+    json!({
+        "virtualCluster": "tenant-a",
+        "upstream": { "bootstrapCluster": "bootstrap", "nodeCluster": "nodes" },
+        "brokerAddress": {
+            "advertisedHost": "gw.corp.net",
+            "bootstrapPort": 9093,
+            "nodePorts": [{ "firstId": 0, "lastId": 9, "firstPort": 9094 }]
+        }
+    })
+}
+
+fn refused(change: impl FnOnce(&mut Value)) -> String {
+    let mut config = good();
+    change(&mut config);
+    let refused = VirtualCluster::from_json(config.to_string().as_bytes());
+    refused.err().expect("it must be refused").to_string()
+}
+
+#[test]
+fn limits_are_optional_one_by_one() {
+    let mut config = good();
+    config["limits"] = json!({ "inFlightMax": 7 });
+    let cluster = VirtualCluster::from_json(config.to_string().as_bytes()).unwrap();
+    assert_eq!((cluster.limits().in_flight_max, cluster.limits().frame_bytes_max), (7, 100 << 20));
+    assert_eq!(cluster.name(), "tenant-a");
+}
+
+#[test]
+fn unknown_keys_are_refused_by_name_at_every_level() {
+    for path in ["", "/upstream", "/brokerAddress", "/brokerAddress/nodePorts/0"] {
+        let reason = refused(|config| config.pointer_mut(path).unwrap()["surprise"] = json!(1));
+        assert!(reason.contains("surprise"), "{reason}");
+    }
+    let reason = refused(|config| config["limits"] = json!({ "surprise": 1 }));
+    assert!(reason.contains("surprise"), "{reason}");
+}
+
+#[test]
+fn missing_keys_are_refused_by_name() {
+    for key in ["virtualCluster", "upstream", "brokerAddress"] {
+        let reason = refused(|config| drop(config.as_object_mut().unwrap().remove(key)));
+        assert!(reason.contains(key), "{reason}");
+    }
+}
+
+#[test]
+fn ports_out_of_range_are_refused() {
+    refused(|config| config["brokerAddress"]["bootstrapPort"] = json!(65_536));
+    refused(|config| config["brokerAddress"]["bootstrapPort"] = json!(-1));
+}

@@ -1,0 +1,123 @@
+//! Connections to a node's port.
+
+use bifrost_chain::{Closing, Route, Step};
+use bifrost_core::session::Flow;
+use bifrost_testkit::driver::Driver;
+use bifrost_testkit::frames;
+use kafka_protocol::messages::metadata_response::MetadataResponseBroker;
+use kafka_protocol::messages::{ApiVersionsRequest, BrokerId, MetadataRequest, MetadataResponse};
+use kafka_protocol::protocol::StrBytes;
+
+use crate::{cluster, connect};
+
+const NODE_3: u16 = 19_097;
+
+/// What the bootstrap server says when the gateway asks.
+fn told(correlation_id: i32, id: i32) -> Vec<u8> {
+    let host = StrBytes::from_static_str("real-3.internal");
+    let broker = MetadataResponseBroker::default().with_node_id(BrokerId(id)).with_host(host).with_port(9092);
+    frames::response::<MetadataRequest>(1, correlation_id, &MetadataResponse::default().with_brokers(vec![broker]))
+}
+
+fn client_bytes() -> Vec<u8> {
+    frames::request(3, 0, &ApiVersionsRequest::default())
+}
+
+/// The correlation id of the one question that reached the bootstrap server.
+fn asked(to_broker: &[u8]) -> i32 {
+    let sent = frames::split(to_broker);
+    assert_eq!(sent.len(), 1, "the gateway's question and nothing of the client");
+    assert_eq!(sent[0][4..8], [0, 3, 0, 1], "Metadata version 1");
+    i32::from_be_bytes(sent[0][8..12].try_into().unwrap())
+}
+
+#[test]
+fn a_bootstrap_connection_is_led_to_any_bootstrap_server() {
+    let cluster = cluster();
+    let Driver { mut driven, mut host, .. } = connect(&cluster, 19_093);
+    assert_eq!(driven.route(&mut host), Ok(Route::Cluster("bootstrap".into())));
+    assert_eq!(driven.waits_for_node(), None);
+}
+
+#[test]
+fn a_port_that_belongs_to_nothing_takes_no_connection() {
+    assert!(cluster().connect(19_104).is_none());
+}
+
+#[test]
+fn nothing_of_a_client_reaches_a_server_while_its_node_is_asked_for() {
+    for sizes in [&[][..], &[1], &[30]] {
+        for id in [3, 4] {
+            let cluster = cluster();
+            let mut driver = connect(&cluster, NODE_3);
+            assert_eq!(driver.driven.route(&mut driver.host), Ok(Route::Cluster("bootstrap".into())));
+            assert_eq!(driver.driven.waits_for_node(), Some(3));
+
+            driver.client_in(sizes, &client_bytes()).unwrap();
+            let question = asked(&driver.to_broker);
+            assert_eq!(driver.client(b"more").unwrap(), Flow::Stop);
+            driver.broker_in(sizes, &told(question, id)).unwrap();
+
+            asked(&driver.to_broker);
+            assert!(driver.to_client.is_empty(), "the answer is the gateway's");
+            let closing = if id == 3 { Closing::NodeLearned(3) } else { Closing::NodeUnknown(3) };
+            assert_eq!(driver.told, [Step::Close(closing)]);
+        }
+    }
+}
+
+#[test]
+fn a_client_that_waits_silently_is_asked_for_too() {
+    let cluster = cluster();
+    let mut driver = connect(&cluster, NODE_3);
+    driver.driven.route(&mut driver.host).unwrap();
+    driver.poll().unwrap();
+    let question = asked(&driver.to_broker);
+    driver.broker(&told(question, 3)).unwrap();
+    assert_eq!(driver.told, [Step::Close(Closing::NodeLearned(3))]);
+}
+
+#[test]
+fn a_node_that_was_learned_is_connected_to_and_forgotten_when_nobody_answers() {
+    let cluster = cluster();
+    let mut asking = connect(&cluster, NODE_3);
+    asking.driven.route(&mut asking.host).unwrap();
+    asking.poll().unwrap();
+    let question = asked(&asking.to_broker);
+    asking.broker(&told(question, 3)).unwrap();
+
+    let mut driver = connect(&cluster, NODE_3);
+    driver.host = asking.host.clone();
+    let Ok(Route::Node { cluster: name, address }) = driver.driven.route(&mut driver.host) else {
+        panic!("the node is known")
+    };
+    assert_eq!((name.as_str(), address.host.as_str(), address.port), ("nodes", "real-3.internal", 9092));
+    driver.client(&client_bytes()).unwrap();
+    assert_eq!(driver.to_broker, client_bytes());
+
+    driver.driven.handle_upstream_lost(&mut driver.host);
+    let mut next = connect(&cluster, NODE_3);
+    next.host = driver.host.clone();
+    assert_eq!(next.driven.route(&mut next.host), Ok(Route::Cluster("bootstrap".into())), "asked for again");
+}
+
+#[test]
+fn a_node_that_has_answered_is_kept_when_the_connection_ends() {
+    let cluster = cluster();
+    let mut asking = connect(&cluster, NODE_3);
+    asking.driven.route(&mut asking.host).unwrap();
+    asking.poll().unwrap();
+    let question = asked(&asking.to_broker);
+    asking.broker(&told(question, 3)).unwrap();
+
+    let mut driver = connect(&cluster, NODE_3);
+    driver.host = asking.host.clone();
+    driver.driven.route(&mut driver.host).unwrap();
+    driver.client(&client_bytes()).unwrap();
+    driver.broker(&frames::response::<ApiVersionsRequest>(3, 0, &Default::default())).unwrap();
+    driver.driven.handle_upstream_lost(&mut driver.host);
+
+    let mut next = connect(&cluster, NODE_3);
+    next.host = driver.host.clone();
+    assert!(matches!(next.driven.route(&mut next.host), Ok(Route::Node { .. })));
+}

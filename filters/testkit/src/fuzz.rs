@@ -1,0 +1,88 @@
+//! The functions that are fuzzed: `filters/fuzz` calls them with arbitrary bytes, a unit test with a few.
+
+mod session;
+
+use bifrost_chain::VirtualCluster;
+use bifrost_core::filter::Direction;
+use bifrost_core::protocol::APIS;
+
+use crate::choices::Choices;
+use crate::generate::generate;
+use crate::host::FakeHost;
+use crate::notes;
+
+pub use session::session;
+
+/// The walker on arbitrary bytes, or on a valid frame of which some bytes were changed.
+pub fn walker(data: &[u8]) {
+    let mut choices = Choices::from_bytes(data);
+    let api = &APIS[choices.below(APIS.len())];
+    let version = api.versions.min + choices.below((api.versions.max - api.versions.min + 1) as usize) as i16;
+    let direction = choices.of(&[Direction::Request, Direction::Response]);
+    let mut frame = match choices.byte() {
+        0..128 => crate::frames::sized(&choices.rest(usize::MAX)),
+        changed => {
+            let mut frame = generate(api, version, direction, 1, &mut choices).bytes;
+            for _ in 0..changed % 4 {
+                let at = choices.below(frame.len());
+                frame[at] = choices.byte();
+            }
+            frame
+        }
+    };
+    // What the session makes sure of.
+    let head = if direction == Direction::Request { 12 } else { 8 };
+    frame.resize(frame.len().max(head), 0);
+    let at_once = notes::notes(api, version, direction, &frame);
+    let bit_by_bit = notes::notes_byte_by_byte(api, version, direction, &frame);
+    assert_eq!(at_once, bit_by_bit, "{} v{version} {direction:?}", api.name);
+    if let Ok(notes) = at_once {
+        assert_eq!(notes.last(), Some(&notes::Note::End), "a whole frame ends or is faulty");
+        assert!(notes.len() <= 3 * frame.len() + 64, "{} notes from {} bytes", notes.len(), frame.len());
+    }
+}
+
+/// The configuration parser.
+pub fn configuration(data: &[u8]) {
+    let Ok(cluster) = VirtualCluster::from_json(data) else { return };
+    for port in [0, 1, 9092, 9093, 9094, 19_093, u16::MAX] {
+        if let Some(mut connection) = cluster.connect(port) {
+            let _ = connection.route(&mut FakeHost::default());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn corpus() -> impl Iterator<Item = Vec<u8>> {
+        (0..1_500).map(|seed| Choices::from_seed(seed).rest(20 + seed as usize % 400))
+    }
+
+    #[test]
+    fn the_walker_survives_a_small_corpus() {
+        corpus().for_each(|data| walker(&data));
+    }
+
+    #[test]
+    fn a_session_survives_a_small_corpus() {
+        corpus().for_each(|data| session(&data));
+    }
+
+    #[test]
+    fn the_configuration_survives_a_small_corpus() {
+        let good = br#"{"virtualCluster":"a","upstream":{"bootstrapCluster":"b","nodeCluster":"n"},"limits":{"inFlightMax":0},
+            "brokerAddress":{"advertisedHost":"g","bootstrapPort":9093,"nodePorts":[{"firstId":0,"lastId":9,"firstPort":9094}]}}"#;
+        assert!(VirtualCluster::from_json(good).is_ok());
+        for at in 0..good.len() {
+            for byte in [0, b'"', b'-', b'9', b'}', 0xff] {
+                let mut changed = good.to_vec();
+                changed[at] = byte;
+                configuration(&changed);
+            }
+            configuration(&good[..at]);
+        }
+        corpus().for_each(|data| configuration(&data));
+    }
+}

@@ -1,0 +1,42 @@
+//! The process around the core: shared data with compare-and-set, and counters.
+
+use std::collections::BTreeMap;
+
+use bifrost_core::host::{Counter, Host};
+
+/// A host in memory.
+#[derive(Clone, Debug, Default)]
+pub struct FakeHost {
+    shared: BTreeMap<String, (Vec<u8>, u32)>,
+    counts: BTreeMap<&'static str, u64>,
+}
+
+impl FakeHost {
+    /// How often `counter` was counted.
+    pub fn counted(&self, counter: Counter) -> u64 {
+        self.counts.get(name(counter)).copied().unwrap_or(0)
+    }
+}
+
+fn name(counter: Counter) -> &'static str {
+    Counter::ALL.iter().find(|(known, _)| *known == counter).expect("every counter has a name").1
+}
+
+impl Host for FakeHost {
+    fn shared(&mut self, key: &str) -> Option<(Vec<u8>, u32)> {
+        self.shared.get(key).cloned()
+    }
+
+    fn set_shared(&mut self, key: &str, value: &[u8], version: u32) -> bool {
+        let current = self.shared.get(key).map_or(0, |(_, version)| *version);
+        if version != 0 && version != current {
+            return false;
+        }
+        self.shared.insert(key.to_owned(), (value.to_vec(), current + 1));
+        true
+    }
+
+    fn count(&mut self, counter: Counter, by: u64) {
+        *self.counts.entry(name(counter)).or_default() += by;
+    }
+}
