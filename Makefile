@@ -34,7 +34,7 @@ BIFROST     := $(TARGET_DIR)/debug/bifrost
 # Crates of the data path: they must also compile, lint and pass their tests on wasm32-wasip1.
 WASM        := wasm32-wasip1
 WASM_CRATES := -p bifrost-core -p bifrost-broker-address -p bifrost-chain -p bifrost-adapter
-WASM_TESTED := -p bifrost-core -p bifrost-broker-address
+WASM_TESTED := -p bifrost-core -p bifrost-broker-address -p bifrost-chain
 
 export CARGO_TARGET_WASM32_WASIP1_RUNNER := $(PYTHON) $(E2E)/wasi/run.py
 
@@ -155,10 +155,10 @@ demo: tools build ## three brokers, one Envoy, two virtual clusters, two clients
 	@$(NEED_CC); cargo build -q -p bifrost-e2e --bins
 	@$(TARGET_DIR)/debug/demo $(if $(KEEP),--keep)
 
-bench: tools build ## measure against bare Envoy and a direct connection
+bench: wasm | $(ENVOY) ## measure against bare Envoy and a direct connection
 	@cargo run -q --release -p bifrost-bench
 
-bench-smoke: tools build ## the benchmarks, a few seconds of each
+bench-smoke: wasm | $(ENVOY) ## the benchmarks, a few seconds of each
 	@cargo run -q --release -p bifrost-bench -- smoke
 
 clean: ## remove what was built; .tools stays

@@ -34,6 +34,17 @@ fn the_sample_of_the_design_is_read_as_written() {
 }
 
 #[test]
+fn the_document_of_the_readme_is_valid() {
+    let readme = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md"));
+    let text = std::fs::read_to_string(readme).unwrap();
+    let documents: Vec<&str> = text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let whole: Vec<&&str> = documents.iter().filter(|text| text.starts_with("apiVersion")).collect();
+    assert_eq!(whole.len(), 1);
+    let gateway = validate(parse(readme, whole[0], &|_| None), admin()).unwrap();
+    assert_eq!((gateway.virtual_clusters[0].name.as_str(), gateway.virtual_clusters[0].port), ("orders", 9093));
+}
+
+#[test]
 fn the_value_of_a_variable_is_not_repeated_in_a_type_error() {
     let problems = validate(parsed(&testdata("documents/bad/variable-of-wrong-type.yaml")), admin()).unwrap_err();
     assert!(!problems[0].to_string().contains("secret"));

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::fault::Fault;
+
 /// Bounds of one virtual cluster. Sizes in bytes, times in milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -28,5 +30,16 @@ impl Default for Limits {
             in_flight_max: 1024,
             node_wait_ms: 5_000,
         }
+    }
+}
+
+impl Limits {
+    /// Bytes that must be kept until more of their frame has come fit the module's memory.
+    pub(crate) fn check_held(&self, bytes: usize) -> Result<(), Fault> {
+        if bytes > self.held_bytes_max as usize {
+            let got = u64::try_from(bytes).unwrap_or(u64::MAX);
+            return Err(Fault::Limit { limit: "heldBytesMax", max: u64::from(self.held_bytes_max), got });
+        }
+        Ok(())
     }
 }

@@ -9,6 +9,7 @@ use core::ops::Range;
 use crate::edits::{self, Edits};
 use crate::fault::Fault;
 use crate::filter::{Message, Plan};
+use crate::limits::Limits;
 use crate::reader::Input;
 use crate::walker::{Event, Walker};
 use crate::window::View;
@@ -73,7 +74,7 @@ impl Stream {
     pub(crate) fn run(
         &mut self,
         view: &mut View<'_>,
-        held_bytes_max: u32,
+        limits: &Limits,
         edits: &mut Edits,
         on_event: &mut OnEvent<'_>,
     ) -> Result<Progress, Fault> {
@@ -87,7 +88,7 @@ impl Stream {
                 return Ok(Progress::More(None));
             }
             if self.trailer_at.is_none() && self.plan == Plan::Head && self.walker.in_trailer() {
-                check_held(self.frame_bytes.saturating_sub(frame_at), held_bytes_max)?;
+                limits.check_held(self.frame_bytes.saturating_sub(frame_at))?;
                 if self.place(self.frame_bytes)? > view.len() {
                     return Ok(Progress::More(Some(at)));
                 }
@@ -125,7 +126,7 @@ impl Stream {
                     self.write_in_place(view, edits)?;
                     let at = self.place(self.walker.at())?;
                     if visible >= view.len() {
-                        check_held(view.len().saturating_sub(at), held_bytes_max)?;
+                        limits.check_held(view.len().saturating_sub(at))?;
                         return Ok(Progress::More((at < view.len()).then_some(at)));
                     }
                     look = visible.saturating_sub(at).max(look).saturating_mul(2);
@@ -215,12 +216,4 @@ enum Pause {
     Turn,
     /// The next field is not wholly visible.
     Short,
-}
-
-fn check_held(bytes: usize, max: u32) -> Result<(), Fault> {
-    if bytes > max as usize {
-        let got = u64::try_from(bytes).unwrap_or(u64::MAX);
-        return Err(Fault::Limit { limit: "heldBytesMax", max: u64::from(max), got });
-    }
-    Ok(())
 }

@@ -1,8 +1,12 @@
 //! What is too large or no Kafka at all ends the connection before anything is reserved.
 
+use std::rc::Rc;
+
 use bifrost_core::fault::{Fault, Protocol};
-use bifrost_core::filter::Plan;
+use bifrost_core::filter::{Chain, Plan};
 use bifrost_core::limits::Limits;
+use bifrost_core::session::Session;
+use bifrost_testkit::driver::Driver;
 use bifrost_testkit::filters::Observer;
 
 use crate::{answer, connection, head, plain};
@@ -112,4 +116,19 @@ fn counts_that_cannot_fit_are_refused_before_anything_is_reserved() {
     let mut driver = connection(vec![Box::new(Observer(Plan::Whole))], Limits::default());
     let refused = driver.client(&frame);
     assert!(matches!(refused, Err(Fault::Malformed { field: "Topics", .. })), "{refused:?}");
+}
+
+#[test]
+fn what_all_connections_of_a_worker_hold_counts_together_until_they_end() {
+    let limits = Limits { worker_held_bytes_max: 100, ..Limits::default() };
+    let chain = Rc::new(Chain::new(vec![Box::new(Observer(Plan::Whole))], limits));
+    let connect = || Driver::new(Session::new(Rc::clone(&chain)));
+    let begun = [announcing(200), vec![0; 46]].concat();
+
+    let mut first = connect();
+    assert!(first.client(&begun).is_ok());
+    let refused = connect().client(&begun);
+    assert_eq!(refused, Err(Fault::Limit { limit: "workerHeldBytesMax", max: 100, got: 120 }));
+    drop(first);
+    assert!(connect().client(&begun).is_ok());
 }

@@ -1,0 +1,61 @@
+//! One direction's bytes, and what is remembered of a request until its answer.
+
+use crate::filter::Plan;
+use crate::protocol::Api;
+use crate::stream::Stream;
+
+/// A request whose answer has not begun.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    pub(super) correlation_id: i32,
+    pub(super) api: &'static Api,
+    pub(super) version: i16,
+    pub(super) plan: Plan,
+    pub(super) role: Role,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// The client gets the answer.
+    Client,
+    /// The client gets an answer of ours in its place.
+    Carried,
+    /// The gateway asked.
+    Own,
+}
+
+#[derive(Debug)]
+pub(super) enum State {
+    /// At the first byte of a frame.
+    Boundary,
+    /// Inside a frame that nobody looks at.
+    Pass { left: usize },
+    /// Inside a frame that is dropped as it comes; when it is complete another takes its place: a carrier for a request
+    /// that is answered here, the answer for the carrier's answer.
+    Replace { left: usize },
+    /// Collecting a frame of this many bytes.
+    Whole { frame_bytes: usize },
+    /// Looking at a frame's fields as it streams past.
+    Stream(Box<Stream>),
+}
+
+/// One direction's bytes.
+#[derive(Debug)]
+pub(super) struct Lane {
+    /// Bytes taken out of the host's buffer: the beginning of a frame that is not complete, or held requests.
+    pub(super) carry: Vec<u8>,
+    pub(super) state: State,
+    /// Of the frame that is being handled.
+    pub(super) current: Option<InFlight>,
+    pub(super) frames: u64,
+}
+
+impl Lane {
+    pub(super) fn new() -> Self {
+        Lane { carry: Vec::new(), state: State::Boundary, current: None, frames: 0 }
+    }
+
+    pub(super) fn at_boundary(&self) -> bool {
+        matches!(self.state, State::Boundary)
+    }
+}

@@ -1,0 +1,285 @@
+//! One client connection and its one upstream connection: frames in order, requests in flight, own requests, holds.
+//!
+//! # Driving a session
+//! For bytes of the client call [`Session::handle_downstream`], for bytes of the broker
+//! [`Session::handle_upstream`], each with a window on the host's buffer. Behind the call the buffer holds only finished
+//! output, to be passed on. Then call [`Session::poll_action`] until it gives `None`. A fault ends both
+//! connections; the session is not used again.
+
+mod frame;
+mod lane;
+mod request;
+mod response;
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use crate::edits::Edits;
+use crate::fault::Fault;
+use crate::filter::{Chain, Direction, Filter, Message, Plan};
+use crate::host::Host;
+use crate::protocol::{ApiKey, api};
+use crate::stream::Progress;
+use crate::walker::Event;
+use crate::window::{View, Window};
+
+use frame::dispatch;
+use lane::{InFlight, Lane, Role, State};
+
+/// What the driver has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Call [`Session::handle_downstream`] with what is in the client's buffer now and pass the result on: requests that
+    /// were held may go, or an own request is to be sent.
+    ResumeDownstream,
+    /// An own request has been answered; the filters have seen the answer.
+    OwnAnswered,
+}
+
+/// Whether the client's bytes were taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// The buffer holds finished output: pass it on.
+    Forward,
+    /// Requests are held: leave the buffer as it is and pass nothing on, so that the host stops reading in time.
+    Stop,
+}
+
+/// The state of one connection. See the module for how to drive it.
+pub struct Session {
+    chain: Rc<Chain>,
+    filters: Vec<Box<dyn Filter>>,
+    downstream: Lane,
+    upstream: Lane,
+    in_flight: VecDeque<InFlight>,
+    /// The gateway's own requests that wait for a place between two frames of the client.
+    own: VecDeque<(InFlight, Vec<u8>)>,
+    /// Held requests may go or own requests wait: the driver has to call [`Session::handle_downstream`].
+    resume: bool,
+    own_answered: bool,
+    /// Set by [`Session::hold`].
+    held: bool,
+    edits: Edits,
+    /// Bytes booked with the chain.
+    booked: usize,
+    /// API and version of the message handled last, for logs.
+    last: Option<(ApiKey, i16)>,
+}
+
+impl Session {
+    /// A session for a new connection.
+    #[must_use]
+    pub fn new(chain: Rc<Chain>) -> Self {
+        let filters = chain.connect();
+        Session {
+            chain,
+            filters,
+            downstream: Lane::new(),
+            upstream: Lane::new(),
+            in_flight: VecDeque::new(),
+            own: VecDeque::new(),
+            resume: false,
+            own_answered: false,
+            held: false,
+            edits: Edits::default(),
+            booked: 0,
+            last: None,
+        }
+    }
+
+    /// Takes the client's bytes.
+    ///
+    /// # Errors
+    /// A fault closes both connections.
+    pub fn handle_downstream(&mut self, window: &mut dyn Window, host: &mut dyn Host) -> Result<Flow, Fault> {
+        self.resume = false;
+        // A frame that has begun goes on: the answer that would end the wait may be its own.
+        if self.blocked() && self.downstream.at_boundary() && self.own.is_empty() {
+            return Ok(Flow::Stop);
+        }
+        let mut view = View::new(core::mem::take(&mut self.downstream.carry), window);
+        let hold = self.run(Direction::Request, &mut view, host)?;
+        let passed = hold.unwrap_or(view.len());
+        if let State::Stream(stream) = &mut self.downstream.state {
+            stream.advance(passed)?;
+        }
+        self.downstream.carry = view.finish(hold)?;
+        // What could go has gone.
+        self.resume = false;
+        self.account()?;
+        Ok(Flow::Forward)
+    }
+
+    /// Takes the broker's bytes.
+    ///
+    /// # Errors
+    /// A fault closes both connections.
+    pub fn handle_upstream(&mut self, window: &mut dyn Window, host: &mut dyn Host) -> Result<(), Fault> {
+        let was_blocked = self.blocked();
+        let mut view = View::new(core::mem::take(&mut self.upstream.carry), window);
+        let hold = self.run(Direction::Response, &mut view, host)?;
+        let passed = hold.unwrap_or(view.len());
+        if let State::Stream(stream) = &mut self.upstream.state {
+            stream.advance(passed)?;
+        }
+        self.upstream.carry = view.finish(hold)?;
+        self.account()?;
+        if was_blocked && !self.blocked() {
+            self.resume = true;
+        }
+        Ok(())
+    }
+
+    /// True between two bytes of a request that has been passed on in part.
+    #[must_use]
+    pub fn is_inside_request(&self) -> bool {
+        !self.downstream.at_boundary()
+    }
+
+    /// The client will send no more.
+    ///
+    /// # Errors
+    /// `Truncated` when it stopped inside a frame.
+    pub fn handle_downstream_end(&self) -> Result<(), Fault> {
+        let complete = self.downstream.at_boundary() && (self.downstream.carry.is_empty() || self.blocked());
+        if complete { Ok(()) } else { Err(Fault::Truncated) }
+    }
+
+    /// The next thing the driver has to do.
+    #[must_use]
+    pub fn poll_action(&mut self) -> Option<Action> {
+        if core::mem::take(&mut self.own_answered) {
+            return Some(Action::OwnAnswered);
+        }
+        core::mem::take(&mut self.resume).then_some(Action::ResumeDownstream)
+    }
+
+    /// Sends a request of the gateway's own as soon as the client's stream is between two frames. `frame` is complete
+    /// and carries `correlation_id`. The filters see the answer, the client does not.
+    ///
+    /// # Errors
+    /// `Internal` when the tables do not know the API.
+    pub fn send(&mut self, key: ApiKey, version: i16, correlation_id: i32, frame: Vec<u8>) -> Result<(), Fault> {
+        let api = api(key).ok_or(Fault::Internal("own request of an unknown API"))?;
+        self.own.push_back((InFlight { correlation_id, api, version, plan: Plan::Whole, role: Role::Own }, frame));
+        self.resume = true;
+        Ok(())
+    }
+
+    /// Holds the client's requests from now on (true), or lets them go again (false).
+    pub fn hold(&mut self, held: bool) {
+        if self.held && !held {
+            self.resume = true;
+        }
+        self.held = held;
+    }
+
+    /// API and version of the message that was being handled, for the log line of a fault.
+    #[must_use]
+    pub fn last_message(&self) -> Option<(ApiKey, i16)> {
+        self.last
+    }
+
+    /// Bytes that are kept in memory for this connection.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.downstream.carry.len().saturating_add(self.upstream.carry.len())
+    }
+
+    /// Books the bytes that this connection keeps in memory.
+    fn account(&mut self) -> Result<(), Fault> {
+        let held = self.held_bytes();
+        let before = core::mem::replace(&mut self.booked, held);
+        self.chain.book(before, held)
+    }
+
+    fn blocked(&self) -> bool {
+        self.held || self.in_flight.len() >= self.chain.limits().in_flight_max as usize
+    }
+
+    /// Handles one direction's frames as far as they are there. Gives the offset from which on bytes stay with us.
+    fn run(&mut self, direction: Direction, view: &mut View<'_>, host: &mut dyn Host) -> Result<Option<usize>, Fault> {
+        let mut at = 0usize;
+        loop {
+            let lane = match direction {
+                Direction::Request => &mut self.downstream,
+                Direction::Response => &mut self.upstream,
+            };
+            match &mut lane.state {
+                State::Boundary => {
+                    let begun = match direction {
+                        Direction::Request => self.begin_request(view, at, host)?,
+                        Direction::Response => self.begin_response(view, at, host)?,
+                    };
+                    if !begun {
+                        return Ok((at < view.len()).then_some(at));
+                    }
+                }
+                State::Pass { left } => {
+                    let step = view.len().saturating_sub(at).min(*left);
+                    at = at.saturating_add(step);
+                    *left = left.saturating_sub(step);
+                    if *left > 0 {
+                        return Ok(None);
+                    }
+                    lane.state = State::Boundary;
+                }
+                State::Replace { left } => {
+                    let end = view.len().min(at.saturating_add(*left));
+                    *left = left.saturating_sub(end.saturating_sub(at));
+                    if *left > 0 {
+                        view.replace(at..end, Vec::new());
+                        return Ok(None);
+                    }
+                    lane.state = State::Boundary;
+                    let replacement = match direction {
+                        Direction::Request => self.carrier(host)?,
+                        Direction::Response => self.carried_answer()?,
+                    };
+                    view.replace(at..end, replacement);
+                    at = end;
+                }
+                State::Whole { frame_bytes } => {
+                    let end = at.saturating_add(*frame_bytes);
+                    if end > view.len() {
+                        return Ok(Some(at));
+                    }
+                    lane.state = State::Boundary;
+                    match direction {
+                        Direction::Request => self.whole_request(view, at..end, host)?,
+                        Direction::Response => self.whole_response(view, at..end, host)?,
+                    }
+                    at = end;
+                }
+                State::Stream(stream) => {
+                    let filters = &mut self.filters;
+                    let mut on_event = |message: &Message, event: &Event<'_>, edits: &mut Edits| {
+                        dispatch(filters, message, event, edits, host)
+                    };
+                    let progress = stream.run(view, self.chain.limits(), &mut self.edits, &mut on_event)?;
+                    if let Some(acks) = stream.acks() {
+                        // Produce with acks=0 has no answer.
+                        self.in_flight.extend(lane.current.take().filter(|_| acks != 0));
+                    }
+                    match progress {
+                        Progress::Done(end) => {
+                            lane.state = State::Boundary;
+                            at = end;
+                        }
+                        Progress::Seen { at: seen, left } => {
+                            lane.state = State::Pass { left };
+                            at = seen;
+                        }
+                        Progress::More(hold) => return Ok(hold),
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ = self.chain.book(self.booked, 0);
+    }
+}

@@ -1,0 +1,121 @@
+//! Requests: which plan one gets, whether it is answered here, and its place among those in flight.
+
+use core::ops::Range;
+
+use super::Session;
+use super::frame::{SIZE_BYTES, dispatch, frame_bytes, walk_whole};
+use super::lane::{InFlight, Role, State};
+use crate::api_versions;
+use crate::edits::Edits;
+use crate::fault::Fault;
+use crate::filter::{Direction, Message, Plan};
+use crate::host::{Counter, Host};
+use crate::protocol::{ApiKey, api};
+use crate::stream::{self, Stream};
+use crate::walker::{Event, REQUEST_HEAD_BYTES, Walker};
+use crate::window::View;
+
+impl Session {
+    /// Decides what to do with a request from the first bytes of its frame. False when it cannot begin yet.
+    pub(super) fn begin_request(&mut self, view: &mut View<'_>, at: usize, host: &mut dyn Host) -> Result<bool, Fault> {
+        self.send_own(view, at, host);
+        let left = view.len().saturating_sub(at);
+        if left < SIZE_BYTES {
+            return Ok(false);
+        }
+        let first = self.downstream.frames == 0;
+        let frame_bytes = frame_bytes(self.chain.limits(), view, at, first, REQUEST_HEAD_BYTES)?;
+        if left < REQUEST_HEAD_BYTES || self.blocked() {
+            return Ok(false);
+        }
+        self.downstream.frames = self.downstream.frames.saturating_add(1);
+        host.count(Counter::Requests, 1);
+        let head = view.slice(at..at.saturating_add(REQUEST_HEAD_BYTES))?;
+        let &[_, _, _, _, k0, k1, v0, v1, c0, c1, c2, c3, ..] = head else {
+            return Err(Fault::Internal("short request head"));
+        };
+        let key = ApiKey(i16::from_be_bytes([k0, k1]));
+        let version = i16::from_be_bytes([v0, v1]);
+        let correlation_id = i32::from_be_bytes([c0, c1, c2, c3]);
+        self.last = Some((key, version));
+        let Some((api, request_plan, plan)) = self.chain.plans(key, version) else {
+            let api = api(key).filter(|api| api.key == ApiKey::API_VERSIONS);
+            let api = api.ok_or(Fault::Unsupported { api_key: key, version })?;
+            self.downstream.current =
+                Some(InFlight { correlation_id, api, version: 0, plan: Plan::Whole, role: Role::Carried });
+            self.downstream.state = State::Replace { left: frame_bytes };
+            return Ok(true);
+        };
+        let request = InFlight { correlation_id, api, version, plan, role: Role::Client };
+        let message = Message { api, version, direction: Direction::Request, resizable: request_plan == Plan::Whole };
+        match request_plan {
+            Plan::Whole => {
+                self.chain.limits().check_held(frame_bytes)?;
+                self.downstream.current = Some(request);
+                self.downstream.state = State::Whole { frame_bytes };
+            }
+            Plan::Pass if key != ApiKey::PRODUCE => {
+                self.in_flight.push_back(request);
+                self.downstream.state = State::Pass { left: frame_bytes };
+            }
+            Plan::Pass | Plan::Head => {
+                // Whether a Produce request is answered stands behind its transactional id.
+                if key == ApiKey::PRODUCE {
+                    self.downstream.current = Some(request);
+                } else {
+                    self.in_flight.push_back(request);
+                }
+                let walker = Walker::request(api, version, frame_bytes);
+                let stream = Stream::new(walker, message, at, frame_bytes, request_plan)?;
+                self.downstream.state = State::Stream(Box::new(stream));
+            }
+        }
+        Ok(true)
+    }
+
+    /// The request that carries an answer of ours, once the client's own request has been taken away.
+    pub(super) fn carrier(&mut self, host: &mut dyn Host) -> Result<Vec<u8>, Fault> {
+        let request = self.downstream.current.take().ok_or(Fault::Internal("request without a head"))?;
+        let carrier = api_versions::carrier(request.correlation_id);
+        self.in_flight.push_back(request);
+        host.count(Counter::LocalAnswers, 1);
+        Ok(carrier)
+    }
+
+    /// Handles a request that is complete.
+    pub(super) fn whole_request(
+        &mut self,
+        view: &mut View<'_>,
+        range: Range<usize>,
+        host: &mut dyn Host,
+    ) -> Result<(), Fault> {
+        let request = self.downstream.current.take().ok_or(Fault::Internal("request without a head"))?;
+        let message =
+            Message { api: request.api, version: request.version, direction: Direction::Request, resizable: true };
+        let frame = view.slice(range.clone())?.get(..range.len()).ok_or(Fault::Internal("short frame"))?;
+        let walker = Walker::request(request.api, request.version, frame.len());
+        let filters = &mut self.filters;
+        let mut acks = None;
+        let on_event = |message: &Message, event: &Event<'_>, edits: &mut Edits| {
+            acks = acks.or(stream::acks(event));
+            dispatch(filters, message, event, edits, host)
+        };
+        if let Some(frame) = walk_whole(walker, &message, frame, &mut self.edits, on_event)? {
+            view.replace(range, frame);
+        }
+        // Produce with acks=0 has no answer.
+        if acks != Some(0) {
+            self.in_flight.push_back(request);
+        }
+        Ok(())
+    }
+
+    /// Puts the own requests that wait in front of the client's next frame.
+    fn send_own(&mut self, view: &mut View<'_>, at: usize, host: &mut dyn Host) {
+        for (request, frame) in self.own.drain(..) {
+            view.replace(at..at, frame);
+            self.in_flight.push_back(request);
+            host.count(Counter::OwnRequests, 1);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Responses: which request one answers, and what becomes of it.
+
+use core::ops::Range;
+
+use super::Session;
+use super::frame::{dispatch, frame_bytes, walk_whole};
+use super::lane::{Role, State};
+use crate::api_versions::{self, Narrowing};
+use crate::edits::Edits;
+use crate::fault::Fault;
+use crate::filter::{Direction, Message, Plan};
+use crate::host::{Counter, Host};
+use crate::protocol::ApiKey;
+use crate::stream::Stream;
+use crate::walker::{Event, RESPONSE_HEAD_BYTES, Walker};
+use crate::window::View;
+
+impl Session {
+    /// Finds the request that a response answers and decides what to do with it. False when it cannot begin yet.
+    pub(super) fn begin_response(
+        &mut self,
+        view: &mut View<'_>,
+        at: usize,
+        host: &mut dyn Host,
+    ) -> Result<bool, Fault> {
+        if view.len().saturating_sub(at) < RESPONSE_HEAD_BYTES {
+            return Ok(false);
+        }
+        let frame_bytes = frame_bytes(self.chain.limits(), view, at, false, RESPONSE_HEAD_BYTES)?;
+        host.count(Counter::Responses, 1);
+        let head = view.slice(at..at.saturating_add(RESPONSE_HEAD_BYTES))?;
+        let &[_, _, _, _, c0, c1, c2, c3, ..] = head else {
+            return Err(Fault::Internal("short response head"));
+        };
+        let got = i32::from_be_bytes([c0, c1, c2, c3]);
+        let request = self.in_flight.pop_front().ok_or(Fault::Unsolicited)?;
+        self.last = Some((request.api.key, request.version));
+        if got != request.correlation_id {
+            return Err(Fault::Correlation { expected: request.correlation_id, got });
+        }
+        let message = Message {
+            api: request.api,
+            version: request.version,
+            direction: Direction::Response,
+            resizable: request.plan == Plan::Whole,
+        };
+        self.upstream.state = match request.plan {
+            _ if request.role == Role::Carried => {
+                self.upstream.current = Some(request);
+                State::Replace { left: frame_bytes }
+            }
+            Plan::Pass => State::Pass { left: frame_bytes },
+            Plan::Head => {
+                let walker = Walker::response(request.api, request.version, frame_bytes);
+                State::Stream(Box::new(Stream::new(walker, message, at, frame_bytes, Plan::Head)?))
+            }
+            Plan::Whole => {
+                self.chain.limits().check_held(frame_bytes)?;
+                self.upstream.current = Some(request);
+                State::Whole { frame_bytes }
+            }
+        };
+        Ok(true)
+    }
+
+    /// Our answer, once the carrier's answer has been taken away.
+    pub(super) fn carried_answer(&mut self) -> Result<Vec<u8>, Fault> {
+        let request = self.upstream.current.take().ok_or(Fault::Internal("response without a request"))?;
+        Ok(api_versions::refusal(&self.chain, request.correlation_id))
+    }
+
+    /// Handles a response that is complete.
+    pub(super) fn whole_response(
+        &mut self,
+        view: &mut View<'_>,
+        range: Range<usize>,
+        host: &mut dyn Host,
+    ) -> Result<(), Fault> {
+        let request = self.upstream.current.take().ok_or(Fault::Internal("response without a request"))?;
+        let frame = view.slice(range.clone())?.get(..range.len()).ok_or(Fault::Internal("short frame"))?;
+        let is_api_versions = request.api.key == ApiKey::API_VERSIONS;
+        let version =
+            if is_api_versions { api_versions::response_version(frame, request.version) } else { request.version };
+        let message = Message { api: request.api, version, direction: Direction::Response, resizable: true };
+        let walker = Walker::response(request.api, version, frame.len());
+        let filters = &mut self.filters;
+        let chain = &self.chain;
+        let mut narrowing = is_api_versions.then(Narrowing::default);
+        let on_event = |message: &Message, event: &Event<'_>, edits: &mut Edits| {
+            if let Some(narrowing) = &mut narrowing {
+                narrowing.on_event(chain, event, edits)?;
+            }
+            dispatch(filters, message, event, edits, host)
+        };
+        let edited = walk_whole(walker, &message, frame, &mut self.edits, on_event)?;
+        if request.role == Role::Own {
+            view.replace(range, Vec::new());
+            self.own_answered = true;
+        } else if let Some(frame) = edited {
+            view.replace(range, frame);
+        }
+        Ok(())
+    }
+}
