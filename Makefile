@@ -65,7 +65,7 @@ NEED_CC     = $(call need,cc,install a C compiler for librdkafka (Debian: apt in
 	$(call need,c++,install a C++ compiler for librdkafka (Debian: apt install build-essential))
 
 .PHONY: help tools wasm build protocol gen-check lint fmt fmt-check wasm-check check \
-	test test-unit test-wasm e2e demo bench bench-smoke clean
+	test test-unit test-wasm e2e demo bench-smoke clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -114,7 +114,7 @@ wasm: ## build the module for Envoy and check what it imports
 		     cargo build -q -p bifrost-adapter --profile wasm --target $(WASM); }
 	@$(MAKE) wasm-check
 
-build: wasm ## build the module and the bifrost command
+build: $(ENVOY) wasm ## build the module and the bifrost command, ready to run
 	@$(NEED_CARGO); cargo build -q -p bifrost-cli
 
 wasm-check:
@@ -149,16 +149,15 @@ test-wasm: | $(PYTHON_ENV) ## the data path's unit tests on wasm32-wasip1
 	@$(NEED_CARGO); $(call say,unit tests on $(WASM)); cargo test -q $(WASM_TESTED) --target $(WASM) -- --nocapture
 
 e2e: tools build ## end-to-end tests: real Envoy, real Kafka, real clients (TEST=name runs some)
+	@$(call say,rendered configurations in real Envoy)
+	@BIFROST_ENVOY=$(ENVOY) BIFROST_MODULE=$(MODULE) cargo test -q -p bifrost-config --test envoy -- --ignored
 	@$(NEED_CC); $(call say,end-to-end tests); cargo test -q -p bifrost-e2e $(if $(TEST),-- $(TEST) --nocapture)
 
 demo: tools build ## three brokers, one Envoy, two virtual clusters, two clients (KEEP=1 leaves them running)
 	@$(NEED_CC); cargo build -q -p bifrost-e2e --bins
 	@$(TARGET_DIR)/debug/demo $(if $(KEEP),--keep)
 
-bench: wasm | $(ENVOY) ## measure against bare Envoy and a direct connection
-	@cargo run -q --release -p bifrost-bench
-
-bench-smoke: wasm | $(ENVOY) ## the benchmarks, a few seconds of each
+bench-smoke: wasm | $(ENVOY) ## what the gateway costs, as a ratio to the same Envoy without it (two minutes)
 	@cargo run -q --release -p bifrost-bench -- smoke
 
 clean: ## remove what was built; .tools stays
