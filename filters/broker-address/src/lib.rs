@@ -22,7 +22,7 @@ use std::rc::Rc;
 
 use bifrost_core::edits::Edits;
 use bifrost_core::fault::Fault;
-use bifrost_core::filter::{Direction, Filter, FilterConfig, Message, Plan};
+use bifrost_core::filter::{Context, Direction, Filter, FilterConfig, Message, Plan};
 use bifrost_core::host::{Counter, Host};
 use bifrost_core::protocol::{Api, ApiKey, Entity, Field, Kind, VersionRange, api};
 use bifrost_core::reader::{Width, string_bytes};
@@ -122,19 +122,14 @@ struct Endpoints {
 }
 
 impl Filter for Connection {
-    fn on_event(
-        &mut self,
-        message: &Message,
-        event: &Event<'_>,
-        edits: &mut Edits,
-        host: &mut dyn Host,
-    ) -> Result<(), Fault> {
+    fn on_event(&mut self, message: &Message, event: &Event<'_>, context: &mut Context<'_>) -> Result<(), Fault> {
+        let Context { edits, host, .. } = context;
         if message.direction == Direction::Request {
             return Ok(());
         }
         match event {
             Event::Value(value) if message.api.key == ApiKey::DESCRIBE_CONFIGS => self.config_value(value, edits),
-            Event::Value(value) => self.value(message, value, edits, host),
+            Event::Value(value) => self.value(message, value, edits, *host),
             Event::Array(array) => {
                 if array.field.fields.iter().any(|field| field.entity == Entity::BrokerHost) {
                     let (edits_before, end) = (edits.len(), array.count_range.end);
@@ -149,7 +144,7 @@ impl Filter for Connection {
             Event::ArrayEnd(array) => self.array_end(message, array, edits),
             Event::End => {
                 let answer = core::mem::take(&mut self.response);
-                self.nodes.borrow_mut().learn(&answer.met, host);
+                self.nodes.borrow_mut().learn(&answer.met, *host);
                 Ok(())
             }
             Event::Element(..) | Event::Records(..) => Ok(()),

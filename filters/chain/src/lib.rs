@@ -24,11 +24,10 @@ use bifrost_core::window::Window;
 
 pub use config::{Config, Upstream};
 
-/// Correlation id of the gateway's question for nodes. It is the only request on its connection.
-const ASK_CORRELATION_ID: i32 = 0x6269_6672;
-
-/// Version of that question: known to every broker since 0.10.
+/// The gateway asks for nodes with Metadata of this version, known to every broker since 0.10 ...
 const ASK_VERSION: i16 = 1;
+/// ... for no topics (an empty array): the answer holds the brokers.
+const ASK_BODY: [u8; 4] = [0; 4];
 
 /// A virtual cluster in one worker.
 pub struct VirtualCluster {
@@ -168,7 +167,7 @@ impl Connection {
         }
         self.asking = true;
         self.session.hold(true);
-        self.session.send(ApiKey::METADATA, ASK_VERSION, ASK_CORRELATION_ID, ask())?;
+        self.session.send(ApiKey::METADATA, ASK_VERSION, &ASK_BODY)?;
         Ok(Route::Cluster(upstream.bootstrap_cluster.clone()))
     }
 
@@ -240,18 +239,4 @@ impl Connection {
     pub fn last_message(&self) -> Option<(ApiKey, i16)> {
         self.session.last_message()
     }
-}
-
-/// Metadata version 1 for no topics: its answer holds the brokers.
-fn ask() -> Vec<u8> {
-    const CLIENT_ID: &[u8; 7] = b"bifrost";
-    let mut frame = Vec::with_capacity(25);
-    frame.extend_from_slice(&21i32.to_be_bytes());
-    frame.extend_from_slice(&ApiKey::METADATA.0.to_be_bytes());
-    frame.extend_from_slice(&ASK_VERSION.to_be_bytes());
-    frame.extend_from_slice(&ASK_CORRELATION_ID.to_be_bytes());
-    frame.extend_from_slice(&7i16.to_be_bytes());
-    frame.extend_from_slice(CLIENT_ID);
-    frame.extend_from_slice(&0i32.to_be_bytes());
-    frame
 }

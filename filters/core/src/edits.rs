@@ -14,6 +14,7 @@ const FILLER_TAG: u32 = 127;
 #[derive(Debug, Default)]
 pub struct Edits {
     list: Vec<(Range<usize>, Vec<u8>)>,
+    promised: i64,
 }
 
 impl Edits {
@@ -32,6 +33,17 @@ impl Edits {
         put_length(&mut bytes, width, count as usize)?;
         self.replace(array.count_range.clone(), bytes);
         Ok(())
+    }
+
+    /// States, when the array that holds the records begins in a message that is streaming, that edits will make each of
+    /// its elements longer by `bytes` (shorter, negative): the frame's size is passed on before they have been seen.
+    /// Breaking the promise ends the connection.
+    pub fn promise(&mut self, bytes: i64) {
+        self.promised = self.promised.saturating_add(bytes);
+    }
+
+    pub(crate) fn take_promised(&mut self) -> i64 {
+        core::mem::take(&mut self.promised)
     }
 
     /// How many edits there are; with [`Edits::truncate`] a way to take edits back.
@@ -67,6 +79,7 @@ impl Edits {
 
     pub(crate) fn clear(&mut self) {
         self.list.clear();
+        self.promised = 0;
     }
 
     /// Takes the edits out in wire order.

@@ -23,8 +23,8 @@ pub enum Direction {
 pub enum Plan {
     /// Nothing: the bytes are counted.
     Pass,
-    /// The fields around the record bytes, as they stream past. Edits keep their length, except behind the last records,
-    /// where they may be shorter.
+    /// The fields around the record bytes, as they stream past. Edits before the array that holds the records are free; each
+    /// element's edits must add up to what was promised ([`Edits::promise`]); behind the last records they may be shorter.
     Head,
     /// All of it at once: the frame is collected, bounded by `limits.heldBytesMax`.
     Whole,
@@ -41,6 +41,63 @@ pub struct Message {
     pub direction: Direction,
     /// False when the frame's size has been passed on already, so that edits must not make it longer.
     pub resizable: bool,
+    /// The answer to a request that a filter sent ([`Context::send`]); the client does not see it.
+    pub own: bool,
+}
+
+/// What a filter may use and ask for while it looks at a message.
+pub struct Context<'a> {
+    /// Changes to the message.
+    pub edits: &'a mut Edits,
+    /// Shared state and counters.
+    pub host: &'a mut dyn Host,
+    pub(crate) wishes: &'a mut Wishes,
+    pub(crate) memo: &'a mut u64,
+}
+
+/// What filters have asked for during one message.
+#[derive(Debug, Default)]
+pub(crate) struct Wishes {
+    pub(crate) answer: Option<Vec<u8>>,
+    pub(crate) hold: bool,
+    pub(crate) release: bool,
+    pub(crate) own: Vec<(ApiKey, i16, Vec<u8>)>,
+}
+
+impl Context<'_> {
+    /// Answers the request in the broker's place with this response body. Only for requests that are seen whole; other
+    /// edits of the request are dropped.
+    pub fn answer(&mut self, body: Vec<u8>) {
+        self.wishes.answer = Some(body);
+    }
+
+    /// Holds the request, and all that the client sends behind it, until [`Context::release`]; then the filters see it again.
+    /// Only for requests that are seen whole.
+    pub fn hold(&mut self) {
+        self.wishes.hold = true;
+    }
+
+    /// Lets held requests go.
+    pub fn release(&mut self) {
+        self.wishes.release = true;
+    }
+
+    /// Sends a request of the gateway's own with this body on the client's upstream connection, between two requests of the
+    /// client. All filters see the answer, with [`Message::own`] set.
+    pub fn send(&mut self, key: ApiKey, version: i16, body: Vec<u8>) {
+        self.wishes.own.push((key, version, body));
+    }
+
+    /// Keeps a number of this filter's own with the request until its answer has passed.
+    pub fn remember(&mut self, memo: u64) {
+        *self.memo = memo;
+    }
+
+    /// What was remembered of the request that this message is, or answers; 0 when nothing was.
+    #[must_use]
+    pub fn remembered(&self) -> u64 {
+        *self.memo
+    }
 }
 
 /// A configured filter of a virtual cluster: what is decided once, for all connections.
@@ -61,13 +118,7 @@ pub trait Filter {
     ///
     /// # Errors
     /// A fault closes the connection.
-    fn on_event(
-        &mut self,
-        message: &Message,
-        event: &Event<'_>,
-        edits: &mut Edits,
-        host: &mut dyn Host,
-    ) -> Result<(), Fault>;
+    fn on_event(&mut self, message: &Message, event: &Event<'_>, context: &mut Context<'_>) -> Result<(), Fault>;
 }
 
 /// What the chain does with messages of one API.

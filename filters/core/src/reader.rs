@@ -175,6 +175,27 @@ pub fn string_bytes(width: Width, text: &str) -> Result<Vec<u8>, Fault> {
     Ok(out)
 }
 
+/// `text` as a compact string whose length is written in exactly `length_bytes` bytes, more than needed if it must be (1 to
+/// 5; decoders take that). For edits whose size has to be known before the text is.
+///
+/// # Errors
+/// `Internal` when the length does not fit.
+pub fn padded_string_bytes(length_bytes: usize, text: &str) -> Result<Vec<u8>, Fault> {
+    const TOO_LONG: Fault = Fault::Internal("length does not fit its field");
+    let mut length = text.len().checked_add(1).and_then(|length| u32::try_from(length).ok()).ok_or(TOO_LONG)?;
+    let mut out = Vec::with_capacity(text.len().saturating_add(length_bytes));
+    for left in (0..length_bytes).rev() {
+        let [low, ..] = length.to_le_bytes();
+        out.push(if left > 0 { low | 0x80 } else { low & 0x7f });
+        length >>= 7;
+    }
+    if length > 0 || length_bytes > 5 {
+        return Err(TOO_LONG);
+    }
+    out.extend_from_slice(text.as_bytes());
+    Ok(out)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,6 +233,17 @@ mod tests {
         assert_eq!(reader(&[0xff, 0xff], 2).length(Width::Int16, "x"), Ok(None));
         assert_eq!(reader(&[0], 1).length(Width::Compact, "x"), Ok(None));
         assert!(matches!(reader(&[0xff, 0xfe], 2).length(Width::Int16, "x"), Err(Stop::Fault(_))));
+    }
+
+    #[test]
+    fn a_padded_length_is_read_like_the_shortest_one() {
+        for (length_bytes, text) in [(1, "ab"), (2, "ab"), (5, "ab"), (2, &*"x".repeat(500))] {
+            let bytes = padded_string_bytes(length_bytes, text).unwrap();
+            assert_eq!(bytes.len(), length_bytes + text.len());
+            assert_eq!(reader(&bytes, bytes.len()).length(Width::Compact, "x"), Ok(Some(text.len())));
+        }
+        assert!(padded_string_bytes(1, &"x".repeat(127)).is_err());
+        assert!(padded_string_bytes(6, "x").is_err());
     }
 
     #[test]

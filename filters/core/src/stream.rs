@@ -1,6 +1,7 @@
 //! A frame that is looked at while its bytes stream past.
 //!
-//! Only the fields around the record bytes are read. Behind the last records lies the *trailer* (tag section, node
+//! Only the fields around the record bytes are read. The *head* lies before the array that holds the records; the frame's size is
+//! passed on with it, so filters have to say there by how much they will change each element. Behind the last records lies the *trailer* (tag section, node
 //! endpoints): it is small, it is collected, and edits there may make it shorter, because the difference is filled up with an
 //! unknown tag: the frame's size has long been passed on.
 
@@ -10,8 +11,9 @@ use crate::edits::{self, Edits};
 use crate::fault::Fault;
 use crate::filter::{Message, Plan};
 use crate::limits::Limits;
+use crate::protocol::{Field, Kind};
 use crate::reader::Input;
-use crate::walker::{Event, Walker};
+use crate::walker::{Event, SIZE_BYTES, Walker, holds};
 use crate::window::View;
 
 /// How many bytes are looked at for a start. A field that is longer doubles it.
@@ -42,7 +44,27 @@ pub(crate) struct Stream {
     plan: Plan,
     /// Acks of a Produce request, once seen.
     acks: Option<i16>,
-    trailer_at: Option<usize>,
+    part: Part,
+    edits: Edits,
+    /// The array that holds the records, once met.
+    array: Option<&'static Field>,
+    /// By how much each of its elements will grow.
+    promised: i64,
+    elements: i64,
+    /// By how much they have grown.
+    grown: i64,
+}
+
+/// Where in the frame the stream is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// Before the array that holds the records. Nothing of the frame has been passed on, because its size depends on what
+    /// is here.
+    Head,
+    /// Around the record bytes.
+    Body,
+    /// Behind the last records, from this offset of the frame on.
+    Trailer(usize),
 }
 
 const LOST: Fault = Fault::Internal("stream lost its place");
@@ -56,12 +78,26 @@ impl Stream {
         plan: Plan,
     ) -> Result<Self, Fault> {
         let start = i64::try_from(at).map_err(|_| LOST)?;
-        Ok(Stream { walker, message, start, frame_bytes, plan, acks: None, trailer_at: None })
+        let part = if plan == Plan::Head { Part::Head } else { Part::Body };
+        Ok(Stream {
+            walker,
+            message,
+            start,
+            frame_bytes,
+            plan,
+            acks: None,
+            part,
+            edits: Edits::default(),
+            array: None,
+            promised: 0,
+            elements: 0,
+            grown: 0,
+        })
     }
 
-    /// Acks of a Produce request; told once.
-    pub(crate) fn acks(&mut self) -> Option<i16> {
-        self.acks.take()
+    /// Acks of a Produce request, once seen.
+    pub(crate) fn acks(&self) -> Option<i16> {
+        self.acks
     }
 
     /// The view's first `passed` bytes have gone.
@@ -75,35 +111,35 @@ impl Stream {
         &mut self,
         view: &mut View<'_>,
         limits: &Limits,
-        edits: &mut Edits,
         on_event: &mut OnEvent<'_>,
     ) -> Result<Progress, Fault> {
-        edits.clear();
         let mut look = LOOK_BYTES;
         loop {
             let frame_at = self.walker.at();
             let at = self.place(frame_at)?;
             // Behind record bytes, tags and numbers that were passed over, the walker is ahead of what is visible.
             if at > view.len() || (at == view.len() && frame_at < self.frame_bytes) {
-                return Ok(Progress::More(None));
+                return self.more(view, limits, view.len());
             }
-            if self.trailer_at.is_none() && self.plan == Plan::Head && self.walker.in_trailer() {
+            let is_trailer = matches!(self.part, Part::Trailer(_));
+            if !is_trailer && self.plan == Plan::Head && self.walker.in_trailer() {
                 limits.check_held(self.frame_bytes.saturating_sub(frame_at))?;
+                self.end_head(view, 0)?;
                 if self.place(self.frame_bytes)? > view.len() {
                     return Ok(Progress::More(Some(at)));
                 }
-                self.trailer_at = Some(frame_at);
+                self.part = Part::Trailer(frame_at);
             }
             // The trailer is seen in one piece, anything else as far as it happens to be at hand.
-            let end = match self.trailer_at {
-                Some(_) => self.place(self.frame_bytes)?,
-                None => at.saturating_add(look).min(view.len()),
+            let end = match self.part {
+                Part::Trailer(_) => self.place(self.frame_bytes)?,
+                Part::Head | Part::Body => at.saturating_add(look).min(view.len()),
             };
             let bytes = view.slice(at..end)?;
             let visible = at.saturating_add(bytes.len());
-            match self.events(Input { bytes, base: frame_at }, edits, on_event)? {
+            match self.events(Input { bytes, base: frame_at }, on_event)? {
                 Pause::End => {
-                    self.write_trailer(view, edits)?;
+                    self.write_trailer(view)?;
                     let end = self.place(self.frame_bytes)?;
                     if end > view.len() {
                         // Tags or bytes that nobody knows end the frame: they need not be seen.
@@ -117,17 +153,17 @@ impl Stream {
                     let left = self.frame_bytes.saturating_sub(frame_at);
                     return Ok(Progress::Seen { at: self.place(frame_at)?, left });
                 }
+                Pause::Array(count) => self.end_head(view, count)?,
                 Pause::Turn => {
-                    self.write_in_place(view, edits)?;
+                    self.write_body(view)?;
                     look = LOOK_BYTES;
                 }
-                Pause::Short if self.trailer_at.is_some() => return Err(LOST),
+                Pause::Short if matches!(self.part, Part::Trailer(_)) => return Err(LOST),
                 Pause::Short => {
-                    self.write_in_place(view, edits)?;
+                    self.write_body(view)?;
                     let at = self.place(self.walker.at())?;
                     if visible >= view.len() {
-                        limits.check_held(view.len().saturating_sub(at))?;
-                        return Ok(Progress::More((at < view.len()).then_some(at)));
+                        return self.more(view, limits, at);
                     }
                     look = visible.saturating_sub(at).max(look).saturating_mul(2);
                 }
@@ -135,8 +171,15 @@ impl Stream {
         }
     }
 
+    /// No more is visible: what lies from `at` on has to be seen again, and in the head everything.
+    fn more(&self, view: &View<'_>, limits: &Limits, at: usize) -> Result<Progress, Fault> {
+        let at = if self.part == Part::Head { self.place(0)? } else { at };
+        limits.check_held(view.len().saturating_sub(at))?;
+        Ok(Progress::More((at < view.len()).then_some(at)))
+    }
+
     /// Hands out events until there is a reason to pause.
-    fn events(&mut self, input: Input<'_>, edits: &mut Edits, on_event: &mut OnEvent<'_>) -> Result<Pause, Fault> {
+    fn events(&mut self, input: Input<'_>, on_event: &mut OnEvent<'_>) -> Result<Pause, Fault> {
         loop {
             let Some(event) = self.walker.next(input)? else { return Ok(Pause::Short) };
             if let Some(acks) = acks(&event) {
@@ -146,15 +189,58 @@ impl Stream {
                 }
             }
             if self.plan == Plan::Head {
-                on_event(&self.message, &event, edits)?;
+                on_event(&self.message, &event, &mut self.edits)?;
             }
             match event {
                 Event::End => return Ok(Pause::End),
                 Event::Records(..) => return Ok(Pause::Turn),
-                _ if self.trailer_at.is_none() && self.walker.in_trailer() => return Ok(Pause::Turn),
+                Event::Array(array) if self.part == Part::Head && self.holds_records(array.field) => {
+                    self.array = Some(array.field);
+                    return Ok(Pause::Array(array.count.unwrap_or(0)));
+                }
+                Event::ElementEnd(field, _) if self.array.is_some_and(|array| core::ptr::eq(array, field)) => {
+                    self.check_promise()?;
+                }
                 _ => {}
             }
+            if !matches!(self.part, Part::Trailer(_)) && self.walker.in_trailer() {
+                return Ok(Pause::Turn);
+            }
         }
+    }
+
+    fn holds_records(&self, field: &Field) -> bool {
+        holds(field, self.message.version, &|field| field.kind == Kind::Records)
+    }
+
+    fn check_promise(&mut self) -> Result<(), Fault> {
+        self.elements = self.elements.saturating_add(1);
+        let grown = self.grown.saturating_add(self.edits.growth(0));
+        if grown != self.promised.saturating_mul(self.elements) {
+            return Err(Fault::Internal("edits of a streaming message are not as long as promised"));
+        }
+        Ok(())
+    }
+
+    /// The head is complete, so the frame's new size is known and the head may go.
+    fn end_head(&mut self, view: &mut View<'_>, count: u32) -> Result<(), Fault> {
+        if self.part != Part::Head {
+            return Ok(());
+        }
+        self.part = Part::Body;
+        self.promised = self.edits.take_promised();
+        let growth = self.edits.growth(0).saturating_add(self.promised.saturating_mul(i64::from(count)));
+        if growth != 0 {
+            let size = i64::try_from(self.frame_bytes.saturating_sub(SIZE_BYTES)).unwrap_or(i64::MAX);
+            let size = i32::try_from(size.saturating_add(growth)).ok().filter(|size| *size >= 0);
+            let size = size.ok_or(Fault::Internal("frame too large to write"))?;
+            self.edits.replace(0..SIZE_BYTES, size.to_be_bytes().to_vec());
+        }
+        for (range, bytes) in self.edits.drain_sorted() {
+            let range = self.place_range(range)?;
+            view.replace(range, bytes);
+        }
+        Ok(())
     }
 
     /// Where an offset of the frame lies in the view.
@@ -163,31 +249,29 @@ impl Stream {
         at.and_then(|at| usize::try_from(at).ok()).ok_or(LOST)
     }
 
-    /// Edits before the trailer: the frame's size has been passed on, so nothing may change its length.
-    fn write_in_place(&self, view: &mut View<'_>, edits: &mut Edits) -> Result<(), Fault> {
-        if edits.is_empty() || self.trailer_at.is_some() {
+    /// Edits between head and trailer.
+    fn write_body(&mut self, view: &mut View<'_>) -> Result<(), Fault> {
+        if self.edits.is_empty() || self.part != Part::Body {
             return Ok(());
         }
-        for (range, bytes) in edits.drain_sorted() {
-            if range.len() != bytes.len() {
-                return Err(Fault::Internal("edit changes the size of a frame that is streaming"));
-            }
+        self.grown = self.grown.saturating_add(self.edits.growth(0));
+        for (range, bytes) in self.edits.drain_sorted() {
             let range = self.place_range(range)?;
             view.replace(range, bytes);
         }
         Ok(())
     }
 
-    fn write_trailer(&self, view: &mut View<'_>, edits: &mut Edits) -> Result<(), Fault> {
-        if edits.is_empty() {
+    fn write_trailer(&mut self, view: &mut View<'_>) -> Result<(), Fault> {
+        if self.edits.is_empty() {
             return Ok(());
         }
-        let trailer_at = self.trailer_at.ok_or(LOST)?;
+        let Part::Trailer(trailer_at) = self.part else { return Err(LOST) };
         let range = self.place_range(trailer_at..self.frame_bytes)?;
         let tags = self.walker.body_tags().ok_or(Fault::Internal("streamed frame without a tag section"))?;
-        let count_at = edits.moved(tags.count_range.start).checked_sub(trailer_at).ok_or(LOST)?;
+        let count_at = self.edits.moved(tags.count_range.start).checked_sub(trailer_at).ok_or(LOST)?;
         let trailer = view.slice(range.clone())?.get(..range.len()).ok_or(LOST)?;
-        let mut trailer = edits.apply(trailer, trailer_at, self.walker.tag_sizes())?;
+        let mut trailer = self.edits.apply(trailer, trailer_at, self.walker.tag_sizes())?;
         edits::fill(&mut trailer, count_at, tags, range.len())?;
         view.replace(range, trailer);
         Ok(())
@@ -212,6 +296,8 @@ enum Pause {
     End,
     /// Nothing more has to be seen.
     Seen,
+    /// The array that holds the records begins, with so many elements.
+    Array(u32),
     /// Record bytes were passed over or the trailer begins: look elsewhere.
     Turn,
     /// The next field is not wholly visible.

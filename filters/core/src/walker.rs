@@ -12,6 +12,8 @@ use crate::fault::Fault;
 use crate::protocol::{Api, ApiKey, Entity, Field, Kind, VersionRange};
 use crate::reader::{Input, Reader, Stop, Width};
 
+/// Bytes of a frame's size field.
+pub const SIZE_BYTES: usize = 4;
 /// Bytes of size, API key, version and correlation id: where a request's ClientId begins.
 pub const REQUEST_HEAD_BYTES: usize = 12;
 /// Bytes of size and correlation id: where the rest of a response begins.

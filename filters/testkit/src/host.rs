@@ -16,6 +16,11 @@ impl FakeHost {
     pub fn counted(&self, counter: Counter) -> u64 {
         self.counts.get(name(counter)).copied().unwrap_or(0)
     }
+
+    /// Whether anything is stored under `key`.
+    pub fn has(&self, key: &str) -> bool {
+        self.shared.contains_key(key)
+    }
 }
 
 fn name(counter: Counter) -> &'static str {

@@ -1,16 +1,14 @@
-//! A frame as such: its size, and the walk through a complete one.
+//! A frame as such: its size, the walk through a complete one, and frames of our own.
 
 use crate::edits::Edits;
 use crate::fault::{Fault, Protocol};
-use crate::filter::{Filter, Message};
+use crate::filter::{Context, Filter, Message, Wishes};
 use crate::host::Host;
 use crate::limits::Limits;
-use crate::reader::Input;
-use crate::walker::{Event, Walker};
+use crate::protocol::{Api, ApiKey};
+use crate::reader::{Input, Width, string_bytes};
+use crate::walker::{Event, SIZE_BYTES, Walker};
 use crate::window::View;
-
-/// Bytes of a frame's size field.
-pub(super) const SIZE_BYTES: usize = 4;
 
 /// The size of the frame at `at`, its size field included, as soon as four bytes are there. It holds at least `least`
 /// bytes. `first`: nothing has come before, so the bytes may be another protocol's.
@@ -67,20 +65,67 @@ pub(super) fn walk_whole(
         return Ok(None);
     }
     let mut frame = edits.apply(frame, 0, walker.tag_sizes())?;
+    write_size(&mut frame)?;
+    Ok(Some(frame))
+}
+
+/// Everybody who looks at a message, and what they may use.
+pub(super) struct Audience<'a> {
+    pub(super) filters: &'a mut [Box<dyn Filter>],
+    pub(super) host: &'a mut dyn Host,
+    pub(super) wishes: &'a mut Wishes,
+    /// One number for each filter; none for the gateway's own requests.
+    pub(super) memos: &'a mut [u64],
+}
+
+impl Audience<'_> {
+    /// Hands an event to all filters in order.
+    pub(super) fn on_event(&mut self, message: &Message, event: &Event<'_>, edits: &mut Edits) -> Result<(), Fault> {
+        for (index, filter) in self.filters.iter_mut().enumerate() {
+            let mut none = 0;
+            let memo = self.memos.get_mut(index).unwrap_or(&mut none);
+            let context = &mut Context { edits, host: self.host, wishes: self.wishes, memo };
+            filter.on_event(message, event, context)?;
+        }
+        Ok(())
+    }
+}
+
+/// A request of the gateway's own: header, then `body`.
+pub(super) fn own_request(api: &Api, version: i16, correlation_id: i32, body: &[u8]) -> Result<Vec<u8>, Fault> {
+    const CLIENT_ID: &str = "bifrost";
+    let mut rest = string_bytes(Width::Int16, CLIENT_ID)?;
+    if api.flexible.contains(version) {
+        rest.push(0);
+    }
+    let mut frame = Vec::with_capacity(body.len().saturating_add(32));
+    frame.extend_from_slice(&[0; SIZE_BYTES]);
+    frame.extend_from_slice(&api.key.0.to_be_bytes());
+    frame.extend_from_slice(&version.to_be_bytes());
+    frame.extend_from_slice(&correlation_id.to_be_bytes());
+    frame.extend_from_slice(&rest);
+    frame.extend_from_slice(body);
+    write_size(&mut frame)?;
+    Ok(frame)
+}
+
+/// An answer of the gateway's own: header, then `body`.
+pub(super) fn own_answer(api: &Api, version: i16, correlation_id: i32, body: &[u8]) -> Result<Vec<u8>, Fault> {
+    let mut frame = Vec::with_capacity(body.len().saturating_add(16));
+    frame.extend_from_slice(&[0; SIZE_BYTES]);
+    frame.extend_from_slice(&correlation_id.to_be_bytes());
+    if api.flexible.contains(version) && api.key != ApiKey::API_VERSIONS {
+        frame.push(0);
+    }
+    frame.extend_from_slice(body);
+    write_size(&mut frame)?;
+    Ok(frame)
+}
+
+fn write_size(frame: &mut [u8]) -> Result<(), Fault> {
     let size = frame.len().checked_sub(SIZE_BYTES).and_then(|size| i32::try_from(size).ok());
     let size = size.ok_or(Fault::Internal("frame too large to write"))?;
     let field = frame.get_mut(..SIZE_BYTES).ok_or(Fault::Internal("frame without a size"))?;
     field.copy_from_slice(&size.to_be_bytes());
-    Ok(Some(frame))
-}
-
-/// Hands an event to all filters in order.
-pub(super) fn dispatch(
-    filters: &mut [Box<dyn Filter>],
-    message: &Message,
-    event: &Event<'_>,
-    edits: &mut Edits,
-    host: &mut dyn Host,
-) -> Result<(), Fault> {
-    filters.iter_mut().try_for_each(|filter| filter.on_event(message, event, edits, host))
+    Ok(())
 }

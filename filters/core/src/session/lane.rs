@@ -12,14 +12,16 @@ pub(super) struct InFlight {
     pub(super) version: i16,
     pub(super) plan: Plan,
     pub(super) role: Role,
+    /// What each filter remembers of it; empty when no filter has seen it.
+    pub(super) memos: Vec<u64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Role {
     /// The client gets the answer.
     Client,
-    /// The client gets an answer of ours in its place.
-    Carried,
+    /// The client gets this answer of ours in place of the carrier's.
+    Carried(Vec<u8>),
     /// The gateway asked.
     Own,
 }

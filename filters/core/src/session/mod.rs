@@ -16,15 +16,18 @@ use std::rc::Rc;
 
 use crate::edits::Edits;
 use crate::fault::Fault;
-use crate::filter::{Chain, Direction, Filter, Message, Plan};
+use crate::filter::{Chain, Direction, Filter, Message, Plan, Wishes};
 use crate::host::Host;
 use crate::protocol::{ApiKey, api};
 use crate::stream::Progress;
 use crate::walker::Event;
 use crate::window::{View, Window};
 
-use frame::dispatch;
+use frame::{Audience, own_request};
 use lane::{InFlight, Lane, Role, State};
+
+/// Correlation id of the gateway's own requests. Answers are told by their order, so one is enough.
+pub const OWN_CORRELATION_ID: i32 = 0x6269_6672;
 
 /// What the driver has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +63,7 @@ pub struct Session {
     /// Set by [`Session::hold`].
     held: bool,
     edits: Edits,
+    wishes: Wishes,
     /// Bytes booked with the chain.
     booked: usize,
     /// API and version of the message handled last, for logs.
@@ -82,6 +86,7 @@ impl Session {
             own_answered: false,
             held: false,
             edits: Edits::default(),
+            wishes: Wishes::default(),
             booked: 0,
             last: None,
         }
@@ -154,15 +159,36 @@ impl Session {
         core::mem::take(&mut self.resume).then_some(Action::ResumeDownstream)
     }
 
-    /// Sends a request of the gateway's own as soon as the client's stream is between two frames. `frame` is complete
-    /// and carries `correlation_id`. The filters see the answer, the client does not.
+    /// Sends a request of the gateway's own with this body as soon as the client's stream is between two frames. The filters
+    /// see the answer, the client does not.
     ///
     /// # Errors
     /// `Internal` when the tables do not know the API.
-    pub fn send(&mut self, key: ApiKey, version: i16, correlation_id: i32, frame: Vec<u8>) -> Result<(), Fault> {
+    pub fn send(&mut self, key: ApiKey, version: i16, body: &[u8]) -> Result<(), Fault> {
         let api = api(key).ok_or(Fault::Internal("own request of an unknown API"))?;
-        self.own.push_back((InFlight { correlation_id, api, version, plan: Plan::Whole, role: Role::Own }, frame));
+        let correlation_id = OWN_CORRELATION_ID;
+        let frame = own_request(api, version, correlation_id, body)?;
+        self.own.push_back((
+            InFlight { correlation_id, api, version, plan: Plan::Whole, role: Role::Own, memos: Vec::new() },
+            frame,
+        ));
         self.resume = true;
+        Ok(())
+    }
+
+    /// Does what filters have asked for while a message was walked through. Answers and holds are for whole requests, where
+    /// they have been taken out already.
+    fn grant(&mut self) -> Result<(), Fault> {
+        let Wishes { answer, hold, release, own } = core::mem::take(&mut self.wishes);
+        if answer.is_some() || hold {
+            return Err(Fault::Internal("only a request that is seen whole can be answered or held"));
+        }
+        for (key, version, body) in own {
+            self.send(key, version, &body)?;
+        }
+        if release {
+            self.hold(false);
+        }
         Ok(())
     }
 
@@ -246,21 +272,21 @@ impl Session {
                     }
                     lane.state = State::Boundary;
                     match direction {
-                        Direction::Request => self.whole_request(view, at..end, host)?,
+                        Direction::Request if !self.whole_request(view, at..end, host)? => continue,
+                        Direction::Request => {}
                         Direction::Response => self.whole_response(view, at..end, host)?,
                     }
                     at = end;
                 }
                 State::Stream(stream) => {
-                    let filters = &mut self.filters;
+                    let memos = lane.current.as_mut().map_or(&mut [][..], |request| &mut request.memos);
+                    let wishes = &mut self.wishes;
+                    let mut audience = Audience { filters: &mut self.filters, host: &mut *host, wishes, memos };
                     let mut on_event = |message: &Message, event: &Event<'_>, edits: &mut Edits| {
-                        dispatch(filters, message, event, edits, host)
+                        audience.on_event(message, event, edits)
                     };
-                    let progress = stream.run(view, self.chain.limits(), &mut self.edits, &mut on_event)?;
-                    if let Some(acks) = stream.acks() {
-                        // Produce with acks=0 has no answer.
-                        self.in_flight.extend(lane.current.take().filter(|_| acks != 0));
-                    }
+                    let progress = stream.run(view, self.chain.limits(), &mut on_event)?;
+                    let acks = stream.acks();
                     match progress {
                         Progress::Done(end) => {
                             lane.state = State::Boundary;
@@ -270,8 +296,13 @@ impl Session {
                             lane.state = State::Pass { left };
                             at = seen;
                         }
-                        Progress::More(hold) => return Ok(hold),
+                        Progress::More(hold) => return self.grant().map(|()| hold),
                     }
+                    let current = lane.current.take();
+                    if let (Direction::Request, Some(request)) = (direction, current) {
+                        self.admit(request, acks, host);
+                    }
+                    self.grant()?;
                 }
             }
         }

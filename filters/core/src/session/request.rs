@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use super::Session;
-use super::frame::{SIZE_BYTES, dispatch, frame_bytes, walk_whole};
+use super::frame::{Audience, frame_bytes, own_answer, walk_whole};
 use super::lane::{InFlight, Role, State};
 use crate::api_versions;
 use crate::edits::Edits;
@@ -12,7 +12,7 @@ use crate::filter::{Direction, Message, Plan};
 use crate::host::{Counter, Host};
 use crate::protocol::{ApiKey, api};
 use crate::stream::{self, Stream};
-use crate::walker::{Event, REQUEST_HEAD_BYTES, Walker};
+use crate::walker::{Event, REQUEST_HEAD_BYTES, SIZE_BYTES, Walker};
 use crate::window::View;
 
 impl Session {
@@ -29,7 +29,6 @@ impl Session {
             return Ok(false);
         }
         self.downstream.frames = self.downstream.frames.saturating_add(1);
-        host.count(Counter::Requests, 1);
         let head = view.slice(at..at.saturating_add(REQUEST_HEAD_BYTES))?;
         let &[_, _, _, _, k0, k1, v0, v1, c0, c1, c2, c3, ..] = head else {
             return Err(Fault::Internal("short request head"));
@@ -41,13 +40,15 @@ impl Session {
         let Some((api, request_plan, plan)) = self.chain.plans(key, version) else {
             let api = api(key).filter(|api| api.key == ApiKey::API_VERSIONS);
             let api = api.ok_or(Fault::Unsupported { api_key: key, version })?;
-            self.downstream.current =
-                Some(InFlight { correlation_id, api, version: 0, plan: Plan::Whole, role: Role::Carried });
+            let role = Role::Carried(api_versions::refusal(&self.chain, correlation_id));
+            let plan = Plan::Whole;
+            self.downstream.current = Some(InFlight { correlation_id, api, version: 0, plan, role, memos: Vec::new() });
             self.downstream.state = State::Replace { left: frame_bytes };
             return Ok(true);
         };
-        let request = InFlight { correlation_id, api, version, plan, role: Role::Client };
-        let message = Message { api, version, direction: Direction::Request, resizable: request_plan == Plan::Whole };
+        // Only what filters see can be remembered.
+        let memos = if request_plan == Plan::Pass { Vec::new() } else { vec![0; self.filters.len()] };
+        let request = InFlight { correlation_id, api, version, plan, role: Role::Client, memos };
         match request_plan {
             Plan::Whole => {
                 self.chain.limits().check_held(frame_bytes)?;
@@ -55,16 +56,13 @@ impl Session {
                 self.downstream.state = State::Whole { frame_bytes };
             }
             Plan::Pass if key != ApiKey::PRODUCE => {
-                self.in_flight.push_back(request);
+                self.admit(request, None, host);
                 self.downstream.state = State::Pass { left: frame_bytes };
             }
+            // Whether a Produce request is answered stands behind its transactional id.
             Plan::Pass | Plan::Head => {
-                // Whether a Produce request is answered stands behind its transactional id.
-                if key == ApiKey::PRODUCE {
-                    self.downstream.current = Some(request);
-                } else {
-                    self.in_flight.push_back(request);
-                }
+                let message = Message { api, version, direction: Direction::Request, resizable: false, own: false };
+                self.downstream.current = Some(request);
                 let walker = Walker::request(api, version, frame_bytes);
                 let stream = Stream::new(walker, message, at, frame_bytes, request_plan)?;
                 self.downstream.state = State::Stream(Box::new(stream));
@@ -73,41 +71,67 @@ impl Session {
         Ok(true)
     }
 
+    /// The request goes to the broker and waits for its answer; Produce with acks=0 has none.
+    pub(super) fn admit(&mut self, request: InFlight, acks: Option<i16>, host: &mut dyn Host) {
+        host.count(Counter::Requests, 1);
+        if acks != Some(0) {
+            self.in_flight.push_back(request);
+        }
+    }
+
     /// The request that carries an answer of ours, once the client's own request has been taken away.
     pub(super) fn carrier(&mut self, host: &mut dyn Host) -> Result<Vec<u8>, Fault> {
         let request = self.downstream.current.take().ok_or(Fault::Internal("request without a head"))?;
         let carrier = api_versions::carrier(request.correlation_id);
-        self.in_flight.push_back(request);
+        self.admit(request, None, host);
         host.count(Counter::LocalAnswers, 1);
         Ok(carrier)
     }
 
-    /// Handles a request that is complete.
+    /// Handles a request that is complete. False when a filter holds it.
     pub(super) fn whole_request(
         &mut self,
         view: &mut View<'_>,
         range: Range<usize>,
         host: &mut dyn Host,
-    ) -> Result<(), Fault> {
-        let request = self.downstream.current.take().ok_or(Fault::Internal("request without a head"))?;
-        let message =
-            Message { api: request.api, version: request.version, direction: Direction::Request, resizable: true };
+    ) -> Result<bool, Fault> {
+        let mut request = self.downstream.current.take().ok_or(Fault::Internal("request without a head"))?;
+        let (api, version) = (request.api, request.version);
+        let message = Message { api, version, direction: Direction::Request, resizable: true, own: false };
         let frame = view.slice(range.clone())?.get(..range.len()).ok_or(Fault::Internal("short frame"))?;
-        let walker = Walker::request(request.api, request.version, frame.len());
-        let filters = &mut self.filters;
+        let walker = Walker::request(api, version, frame.len());
         let mut acks = None;
+        let mut audience = Audience {
+            filters: &mut self.filters,
+            host: &mut *host,
+            wishes: &mut self.wishes,
+            memos: &mut request.memos,
+        };
         let on_event = |message: &Message, event: &Event<'_>, edits: &mut Edits| {
             acks = acks.or(stream::acks(event));
-            dispatch(filters, message, event, edits, host)
+            audience.on_event(message, event, edits)
         };
-        if let Some(frame) = walk_whole(walker, &message, frame, &mut self.edits, on_event)? {
-            view.replace(range, frame);
+        let edited = walk_whole(walker, &message, frame, &mut self.edits, on_event)?;
+        let hold = core::mem::take(&mut self.wishes.hold);
+        let answer = self.wishes.answer.take();
+        self.grant()?;
+        if hold {
+            self.held = true;
+            return Ok(false);
         }
-        // Produce with acks=0 has no answer.
-        if acks != Some(0) {
-            self.in_flight.push_back(request);
+        match (answer, edited) {
+            (Some(_), _) if acks == Some(0) => view.replace(range, Vec::new()),
+            (Some(body), _) => {
+                request.role = Role::Carried(own_answer(api, version, request.correlation_id, &body)?);
+                request.plan = Plan::Whole;
+                view.replace(range, api_versions::carrier(request.correlation_id));
+                host.count(Counter::LocalAnswers, 1);
+            }
+            (None, Some(frame)) => view.replace(range, frame),
+            (None, None) => {}
         }
-        Ok(())
+        self.admit(request, acks, host);
+        Ok(true)
     }
 
     /// Puts the own requests that wait in front of the client's next frame.

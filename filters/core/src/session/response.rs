@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use super::Session;
-use super::frame::{dispatch, frame_bytes, walk_whole};
+use super::frame::{Audience, frame_bytes, walk_whole};
 use super::lane::{Role, State};
 use crate::api_versions::{self, Narrowing};
 use crate::edits::Edits;
@@ -38,35 +38,31 @@ impl Session {
         if got != request.correlation_id {
             return Err(Fault::Correlation { expected: request.correlation_id, got });
         }
-        let message = Message {
-            api: request.api,
-            version: request.version,
-            direction: Direction::Response,
-            resizable: request.plan == Plan::Whole,
-        };
-        self.upstream.state = match request.plan {
-            _ if request.role == Role::Carried => {
-                self.upstream.current = Some(request);
-                State::Replace { left: frame_bytes }
-            }
+        let (api, version, plan) = (request.api, request.version, request.plan);
+        self.upstream.state = match plan {
+            _ if matches!(request.role, Role::Carried(_)) => State::Replace { left: frame_bytes },
             Plan::Pass => State::Pass { left: frame_bytes },
             Plan::Head => {
-                let walker = Walker::response(request.api, request.version, frame_bytes);
+                let message = Message { api, version, direction: Direction::Response, resizable: false, own: false };
+                let walker = Walker::response(api, version, frame_bytes);
                 State::Stream(Box::new(Stream::new(walker, message, at, frame_bytes, Plan::Head)?))
             }
             Plan::Whole => {
                 self.chain.limits().check_held(frame_bytes)?;
-                self.upstream.current = Some(request);
                 State::Whole { frame_bytes }
             }
         };
+        self.upstream.current = Some(request);
         Ok(true)
     }
 
     /// Our answer, once the carrier's answer has been taken away.
     pub(super) fn carried_answer(&mut self) -> Result<Vec<u8>, Fault> {
         let request = self.upstream.current.take().ok_or(Fault::Internal("response without a request"))?;
-        Ok(api_versions::refusal(&self.chain, request.correlation_id))
+        match request.role {
+            Role::Carried(answer) => Ok(answer),
+            Role::Client | Role::Own => Err(Fault::Internal("answer of ours without a carrier")),
+        }
     }
 
     /// Handles a response that is complete.
@@ -76,24 +72,28 @@ impl Session {
         range: Range<usize>,
         host: &mut dyn Host,
     ) -> Result<(), Fault> {
-        let request = self.upstream.current.take().ok_or(Fault::Internal("response without a request"))?;
+        let mut request = self.upstream.current.take().ok_or(Fault::Internal("response without a request"))?;
+        let own = matches!(request.role, Role::Own);
+        let api = request.api;
         let frame = view.slice(range.clone())?.get(..range.len()).ok_or(Fault::Internal("short frame"))?;
-        let is_api_versions = request.api.key == ApiKey::API_VERSIONS;
+        let is_api_versions = api.key == ApiKey::API_VERSIONS;
         let version =
             if is_api_versions { api_versions::response_version(frame, request.version) } else { request.version };
-        let message = Message { api: request.api, version, direction: Direction::Response, resizable: true };
-        let walker = Walker::response(request.api, version, frame.len());
-        let filters = &mut self.filters;
+        let message = Message { api, version, direction: Direction::Response, resizable: true, own };
+        let walker = Walker::response(api, version, frame.len());
         let chain = &self.chain;
         let mut narrowing = is_api_versions.then(Narrowing::default);
+        let mut audience =
+            Audience { filters: &mut self.filters, host, wishes: &mut self.wishes, memos: &mut request.memos };
         let on_event = |message: &Message, event: &Event<'_>, edits: &mut Edits| {
             if let Some(narrowing) = &mut narrowing {
                 narrowing.on_event(chain, event, edits)?;
             }
-            dispatch(filters, message, event, edits, host)
+            audience.on_event(message, event, edits)
         };
         let edited = walk_whole(walker, &message, frame, &mut self.edits, on_event)?;
-        if request.role == Role::Own {
+        self.grant()?;
+        if own {
             view.replace(range, Vec::new());
             self.own_answered = true;
         } else if let Some(frame) = edited {

@@ -5,7 +5,7 @@ use bifrost_core::filter::{FilterConfig, Plan};
 use bifrost_core::host::Counter;
 use bifrost_core::limits::Limits;
 use bifrost_core::protocol::ApiKey;
-use bifrost_core::session::{Action, Flow};
+use bifrost_core::session::{Action, Flow, OWN_CORRELATION_ID};
 use bifrost_testkit::filters::Observer;
 use bifrost_testkit::frames;
 use kafka_protocol::messages::produce_request::ProduceRequest;
@@ -157,8 +157,10 @@ fn a_request_of_an_unknown_version_of_api_versions_is_answered_in_its_turn() {
     assert_eq!(driver.host.counted(Counter::LocalAnswers), 3);
 }
 
+/// Metadata version 1 for no topics, as the session writes it for itself.
 fn metadata() -> Vec<u8> {
-    frames::request(1, 77, &MetadataRequest::default())
+    let id = OWN_CORRELATION_ID.to_be_bytes();
+    [&[0, 0, 0, 21, 0, 3, 0, 1], &id[..], &[0, 7], b"bifrost", &[0; 4]].concat()
 }
 
 #[test]
@@ -166,14 +168,14 @@ fn an_own_request_waits_until_the_clients_frame_is_complete_and_its_answer_is_sw
     let mut driver = plain();
     let request = heartbeat(1);
     driver.client(&request[..13]).unwrap();
-    driver.driven.send(ApiKey::METADATA, 1, 77, metadata()).unwrap();
+    driver.driven.send(ApiKey::METADATA, 1, &[0; 4]).unwrap();
     driver.poll().unwrap();
     assert_eq!(driver.to_broker, request[..13]);
 
     driver.client(&request[13..]).unwrap();
     assert_eq!(driver.to_broker, [request, metadata()].concat());
 
-    let own = frames::response::<MetadataRequest>(1, 77, &MetadataResponse::default());
+    let own = frames::response::<MetadataRequest>(1, OWN_CORRELATION_ID, &MetadataResponse::default());
     driver.broker(&[answer(1, &[0, 0]), own].concat()).unwrap();
     assert_eq!((driver.to_client.clone(), driver.told.as_slice()), (answer(1, &[0, 0]), &[Action::OwnAnswered][..]));
 }
@@ -183,7 +185,7 @@ fn own_requests_go_even_when_the_clients_are_held() {
     let mut driver = plain();
     driver.driven.hold(true);
     driver.client(&heartbeat(1)).unwrap();
-    driver.driven.send(ApiKey::METADATA, 1, 77, metadata()).unwrap();
+    driver.driven.send(ApiKey::METADATA, 1, &[0; 4]).unwrap();
     driver.poll().unwrap();
     assert_eq!(driver.to_broker, metadata(), "nothing of the client");
 

@@ -19,9 +19,11 @@ mod host_calls;
 mod in_flight;
 mod limits;
 mod memory;
+mod renaming;
 mod round_trip;
 mod stream;
 mod walking;
+mod wishes;
 
 use std::rc::Rc;
 
