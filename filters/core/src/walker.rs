@@ -19,6 +19,9 @@ pub const REQUEST_HEAD_BYTES: usize = 12;
 /// Bytes of size and correlation id: where the rest of a response begins.
 pub const RESPONSE_HEAD_BYTES: usize = 8;
 
+/// Levels of structs, arrays and tags in the deepest message that is common.
+const LEVELS: usize = 8;
+
 /// What a request header holds behind the correlation id (versions 1 and 2; 2 adds a tag section).
 /// Source: RequestHeader.json. The ClientId keeps its int16 length in flexible versions.
 static REQUEST_HEADER: &[Field] = &[Field {
@@ -170,6 +173,9 @@ impl Walker {
     }
 
     fn new(api: &'static Api, version: i16, at: usize, end: usize, body: &'static [Field]) -> Self {
+        // Room for the deepest message, so that it need not grow on the way.
+        let mut levels = Vec::with_capacity(LEVELS);
+        levels.push(Level::Fields { fields: body, next: 0 });
         Walker {
             version,
             flexible: api.flexible.contains(version),
@@ -177,7 +183,7 @@ impl Walker {
             in_header: false,
             at,
             end,
-            levels: vec![Level::Fields { fields: body, next: 0 }],
+            levels,
             tag_sizes: Vec::new(),
             body_tags: None,
         }

@@ -36,9 +36,11 @@ pub trait Window {
     fn append(&mut self, bytes: &[u8]) -> Result<(), Fault>;
 }
 
-/// How far ahead a look goes: one host call then serves the heads of several small frames. Copying this much costs
-/// little beside the call itself.
-const PEEK_AHEAD_BYTES: usize = 1024;
+/// How far ahead a look goes at first. Copying this much costs little beside the host call itself.
+const PEEK_AHEAD_BYTES: usize = 1 << 10;
+
+/// How far ahead looks go when they follow each other closely: one host call then serves many small frames.
+const PEEK_AHEAD_BYTES_MAX: usize = 16 << 10;
 
 /// The bytes of one direction that have not been passed on: what was taken out of the buffer earlier, then the buffer.
 ///
@@ -55,6 +57,8 @@ pub(crate) struct View<'w> {
     front: Vec<u8>,
     chunk: Vec<u8>,
     chunk_at: usize,
+    /// How far the next look goes ahead.
+    ahead: usize,
     /// Ascending, not overlapping.
     edits: Vec<(Range<usize>, Vec<u8>)>,
 }
@@ -63,7 +67,15 @@ const OUTSIDE: Fault = Fault::Internal("look outside the buffer");
 
 impl<'w> View<'w> {
     pub(crate) fn new(carry: Vec<u8>, window: &'w mut dyn Window) -> Self {
-        View { window, base: carry.len(), front: carry, chunk: Vec::new(), chunk_at: 0, edits: Vec::new() }
+        View {
+            window,
+            base: carry.len(),
+            front: carry,
+            chunk: Vec::new(),
+            chunk_at: 0,
+            ahead: PEEK_AHEAD_BYTES,
+            edits: Vec::new(),
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -76,15 +88,20 @@ impl<'w> View<'w> {
         if end > self.len() || start > end {
             return Err(OUTSIDE);
         }
-        let ahead = start.saturating_add(PEEK_AHEAD_BYTES).max(end).min(self.len());
         if self.front.is_empty() && start == 0 || start < self.front.len() {
             if end > self.front.len() {
-                let more = self.peek(self.front.len()..ahead)?;
+                let more = self.peek(self.front.len()..self.look_ahead(start, end))?;
                 append(&mut self.front, more);
             }
             return self.front.get(start..).ok_or(OUTSIDE);
         }
         let chunk_end = self.chunk_at.saturating_add(self.chunk.len());
+        if end > chunk_end {
+            let is_close = start <= chunk_end.max(self.front.len()).saturating_add(self.ahead);
+            let closer = self.ahead.saturating_mul(4).min(PEEK_AHEAD_BYTES_MAX);
+            self.ahead = if is_close { closer } else { PEEK_AHEAD_BYTES };
+        }
+        let ahead = self.look_ahead(start, end);
         if start < self.chunk_at || start >= chunk_end {
             self.chunk = self.peek(start..ahead)?;
             self.chunk_at = start;
@@ -95,6 +112,11 @@ impl<'w> View<'w> {
             append(&mut self.chunk, more);
         }
         self.chunk.get(start.saturating_sub(self.chunk_at)..).ok_or(OUTSIDE)
+    }
+
+    /// Where a look at `start..end` ends.
+    fn look_ahead(&self, start: usize, end: usize) -> usize {
+        start.saturating_add(self.ahead).max(end).min(self.len())
     }
 
     /// Replaces `range` by `bytes`; calls come in ascending order.

@@ -90,6 +90,14 @@ fn many_small_frames_share_a_peek() {
 }
 
 #[test]
+fn looks_reach_further_while_frames_are_small() {
+    let request = produce(1_000);
+    let mut driver = plain();
+    driver.client(&request.repeat(64)).unwrap();
+    assert!(driver.client_calls.peeks <= 8, "{:?}", driver.client_calls);
+}
+
+#[test]
 fn a_frame_that_is_collected_costs_one_splice_a_callback() {
     let request = {
         let mut frame = head(12, 0, 1);
