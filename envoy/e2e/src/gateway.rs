@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use nix::sys::signal::Signal;
 
 use crate::ports::PortBlock;
@@ -18,6 +18,7 @@ use crate::wait;
 /// Where the gateway listens.
 pub const GATEWAY_IP: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
 
+const DOCUMENT: &str = "gateway.yaml";
 const START_PATIENCE: Duration = Duration::from_secs(60);
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
 
@@ -70,8 +71,22 @@ impl Gateway {
     pub fn start(tools: &Tools, run: &RunDir, name: &str, virtual_clusters: &[VirtualCluster]) -> Result<Gateway> {
         let ports = virtual_clusters.iter().map(|_| PortBlock::claim()).collect::<Result<Vec<_>>>()?;
         let folder = run.folder(name)?;
-        let document = folder.join("gateway.yaml");
-        std::fs::write(&document, yaml(virtual_clusters, &ports))?;
+        std::fs::write(folder.join(DOCUMENT), yaml(virtual_clusters, &ports))?;
+        Gateway::launch(tools, &folder, ports)
+    }
+
+    /// Stops the gateway and starts it again with the same document, on the same ports.
+    pub fn restart(self, tools: &Tools) -> Result<Gateway> {
+        let log = self.process.log().to_owned();
+        let folder = log.parent().context("the log lies in a folder")?.to_owned();
+        self.process.stop(STOP_PATIENCE)?;
+        // A log of its own tells when the new one is ready.
+        std::fs::rename(&log, folder.join("before-restart.log"))?;
+        Gateway::launch(tools, &folder, self.ports)
+    }
+
+    fn launch(tools: &Tools, folder: &Path, ports: Vec<PortBlock>) -> Result<Gateway> {
+        let document = folder.join(DOCUMENT);
         let mut command = Command::new(&tools.bifrost);
         command.arg("run").arg("-f").arg(&document);
         command.arg("--envoy").arg(&tools.envoy).arg("--module").arg(&tools.module);

@@ -3,11 +3,12 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use bifrost_e2e::clients::{Family, Running};
+use bifrost_e2e::clients::{Clients, Family, Running};
+use bifrost_e2e::gateway::{Gateway, VirtualCluster};
 use bifrost_e2e::wire::{self, RawClient};
 use serde_json::Value;
 
-use crate::fixture::{Fixture, alone};
+use crate::fixture::{Fixture, alone, shared};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -59,6 +60,25 @@ fn clients_follow_a_partition_that_moves_to_another_leader() {
     assert_all_arrived(&fixture, &topic, &sent);
 }
 
+#[test]
+fn clients_lose_nothing_when_the_gateway_restarts() {
+    let fixture = shared();
+    let topic = fixture.topic(Family::Java, "gateway-restart", 6);
+    let virtual_cluster = VirtualCluster::new("restarted", &fixture.kafka.bootstrap_servers());
+    let gateway = Gateway::start(&fixture.tools, &fixture.run, "restarted", &[virtual_cluster]).unwrap();
+    let clients = Clients::new(&fixture.tools, &fixture.run, gateway.bootstrap(0)).unwrap();
+    // They know the nodes' ports only, and the new gateway knows no node: it has to ask.
+    let mut java = write_with(&clients, Family::Java, &topic, "0");
+    let mut librdkafka = write_with(&clients, Family::Librdkafka, &topic, "100000");
+    std::thread::sleep(Duration::from_secs(2));
+
+    let gateway = gateway.restart(&fixture.tools).unwrap();
+    let sent = [java.finish(PATIENCE).unwrap(), librdkafka.finish(PATIENCE).unwrap()];
+
+    assert_all_arrived(&fixture, &topic, &sent);
+    gateway.stop().unwrap();
+}
+
 /// Sends a request; gives what comes back before the connection ends, which is soon.
 fn ask(address: (Ipv4Addr, u16)) -> Vec<u8> {
     let mut client = RawClient::connect(address).unwrap();
@@ -68,8 +88,12 @@ fn ask(address: (Ipv4Addr, u16)) -> Vec<u8> {
 
 /// Writes for about ten seconds, longer than what happens meanwhile.
 fn writer(fixture: &Fixture, family: Family, topic: &str, first: &str) -> Running {
+    write_with(&fixture.clients, family, topic, first)
+}
+
+fn write_with(clients: &Clients, family: Family, topic: &str, first: &str) -> Running {
     let arguments = [("topic", topic), ("count", "2000"), ("size", "100"), ("pause_ms", "5"), ("first", first)];
-    fixture.clients.start(family, "produce", &arguments).unwrap()
+    clients.start(family, "produce", &arguments).unwrap()
 }
 
 fn assert_all_arrived(fixture: &Fixture, topic: &str, sent: &[Value; 2]) {
