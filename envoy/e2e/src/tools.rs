@@ -4,12 +4,15 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 
-/// Paths of everything that a run needs. All of them exist.
+/// Paths of everything that a run needs. Unless otherwise said they exist.
 #[derive(Clone, Debug)]
 pub struct Tools {
     pub envoy: PathBuf,
     /// Jars of Kafka: brokers and Java clients.
     pub kafka_libs: PathBuf,
+    /// Jars of older brokers. Only tests need them, so they need not exist.
+    pub kafka_3_9_libs: PathBuf,
+    pub kafka_2_8_libs: PathBuf,
     /// Compiled classes of `clients/java`.
     pub java_client: PathBuf,
     pub go_client: PathBuf,
@@ -33,6 +36,8 @@ impl Tools {
         Ok(Tools {
             envoy: existing("BIFROST_E2E_ENVOY")?,
             kafka_libs: existing("BIFROST_E2E_KAFKA_LIBS")?,
+            kafka_3_9_libs: variable("BIFROST_E2E_KAFKA_3_9_LIBS")?.into(),
+            kafka_2_8_libs: variable("BIFROST_E2E_KAFKA_2_8_LIBS")?.into(),
             java_client: existing("BIFROST_E2E_JAVA_CLIENT")?,
             go_client: existing("BIFROST_E2E_GO_CLIENT")?,
             rdkafka_client: existing("BIFROST_E2E_RDKAFKA")?,

@@ -29,7 +29,7 @@ final class Administer {
         }
     }
 
-    /** Every address that the cluster tells: nodes, controller, quorum, configuration of the brokers. */
+    /** {@code describe [quorum=no]}: every address that the cluster tells; brokers with ZooKeeper have no quorum. */
     static Map<String, ?> describe(Arguments arguments) throws Exception {
         try (Admin admin = Admin.create(arguments.client())) {
             DescribeClusterResult cluster = admin.describeCluster();
@@ -50,7 +50,9 @@ final class Administer {
             report.put("cluster_id", cluster.clusterId().get());
             report.put("controller", cluster.controller().get().toString());
             report.put("nodes", nodes);
-            report.put("quorum", admin.describeMetadataQuorum().quorumInfo().get().toString());
+            if (!arguments.text("quorum", "").equals("no")) {
+                report.put("quorum", admin.describeMetadataQuorum().quorumInfo().get().toString());
+            }
             report.put("configs", configs);
             return report;
         }

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use bifrost_e2e::clients::{Clients, Family, Tally};
 use bifrost_e2e::connections::Watch;
 use bifrost_e2e::gateway::{GATEWAY_IP, Gateway, VirtualCluster};
-use bifrost_e2e::kafka::{BROKER_IP, Kafka};
+use bifrost_e2e::kafka::{BROKER_IP, Kafka, Version};
 use bifrost_e2e::run_dir::RunDir;
 use bifrost_e2e::tap::Tap;
 use bifrost_e2e::tools::Tools;
@@ -87,7 +87,7 @@ impl Demo {
         let run = RunDir::create(&tools, "demo")?;
         println!("\nData and logs are in {}\n", run.path().display());
         let kafka = step(format!("start {NODES} Kafka nodes, brokers and controllers, on {BROKER_IP}"), || {
-            Kafka::start(&tools, &run, NODES).map(Arc::new)
+            Kafka::start(&tools, &run, Version::V4_4, NODES).map(Arc::new)
         })?;
         let virtual_clusters =
             VIRTUAL_CLUSTERS.map(|name| VirtualCluster::new(name, &kafka.bootstrap_servers()).advertised(TAP_IP));

@@ -1,7 +1,7 @@
 //! Without a gateway: when these fail, the machinery is broken and not the gateway.
 
 use bifrost_e2e::clients::{Clients, Family};
-use bifrost_e2e::kafka::Kafka;
+use bifrost_e2e::kafka::{Kafka, Version};
 use bifrost_e2e::run_dir::RunDir;
 
 use crate::fixture::{tools, unique};
@@ -10,7 +10,7 @@ use crate::fixture::{tools, unique};
 fn every_client_reads_from_a_broker_what_it_wrote() {
     let tools = tools();
     let run = RunDir::create(&tools, "control").unwrap();
-    let kafka = Kafka::start(&tools, &run, 1).unwrap();
+    let kafka = Kafka::start(&tools, &run, Version::V4_4, 1).unwrap();
     let clients = Clients::new(&tools, &run, kafka.bootstrap_servers()).unwrap();
     for family in Family::ALL {
         let (topic, group) = (unique("control"), unique("control"));

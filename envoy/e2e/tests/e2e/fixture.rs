@@ -1,4 +1,4 @@
-//! The shared cluster and gateway.
+//! A cluster and a gateway before it; most tests share one.
 
 use std::net::Ipv4Addr;
 use std::ops::Deref;
@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWrite
 use bifrost_e2e::clients::{Clients, Family, Tally};
 use bifrost_e2e::connections::{self, Watch};
 use bifrost_e2e::gateway::{GATEWAY_IP, Gateway, VirtualCluster};
-use bifrost_e2e::kafka::{BROKER_IP, Kafka};
+use bifrost_e2e::kafka::{BROKER_IP, Kafka, Version};
 use bifrost_e2e::run_dir::RunDir;
 use bifrost_e2e::tap::Tap;
 use bifrost_e2e::tools::Tools;
@@ -20,7 +20,7 @@ pub(crate) const TAP_IP: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 const TAPPED: usize = 0;
 const UNTAPPED: usize = 1;
 
-/// Three brokers, one gateway with two virtual clusters on them, a tap before the first.
+/// Brokers, one gateway with two virtual clusters on them, a tap before the first.
 pub(crate) struct Fixture {
     pub(crate) tools: Tools,
     pub(crate) run: RunDir,
@@ -32,7 +32,7 @@ pub(crate) struct Fixture {
     pub(crate) clients: Clients,
 }
 
-/// The fixture, as long as a test may use it.
+/// The shared fixture of three brokers, as long as a test may use it.
 pub(crate) struct Turn<G> {
     fixture: &'static Fixture,
     _guard: G,
@@ -50,7 +50,12 @@ static TURNS: RwLock<()> = RwLock::new(());
 
 /// For tests that leave everything running.
 pub(crate) fn shared() -> Turn<RwLockReadGuard<'static, ()>> {
-    Turn { fixture: fixture(), _guard: TURNS.read().unwrap_or_else(PoisonError::into_inner) }
+    Turn { fixture: fixture(), _guard: beside_others() }
+}
+
+/// For tests with brokers of their own: not while another measures time.
+pub(crate) fn beside_others() -> RwLockReadGuard<'static, ()> {
+    TURNS.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// For tests that stop brokers or measure time.
@@ -70,10 +75,15 @@ pub(crate) fn tools() -> Tools {
 
 fn fixture() -> &'static Fixture {
     static FIXTURE: OnceLock<Fixture> = OnceLock::new();
-    FIXTURE.get_or_init(|| {
+    FIXTURE.get_or_init(|| Fixture::start("tests", Version::V4_4, 3))
+}
+
+impl Fixture {
+    /// `name` is that of the folder for data and logs.
+    pub(crate) fn start(name: &str, version: Version, nodes: u16) -> Fixture {
         let tools = tools();
-        let run = RunDir::create(&tools, "tests").unwrap();
-        let kafka = Arc::new(Kafka::start(&tools, &run, 3).unwrap());
+        let run = RunDir::create(&tools, name).unwrap();
+        let kafka = Arc::new(Kafka::start(&tools, &run, version, nodes).unwrap());
         let servers = kafka.bootstrap_servers();
         let virtual_clusters =
             [VirtualCluster::new("tapped", &servers).advertised(TAP_IP), VirtualCluster::new("untapped", &servers)];
@@ -85,10 +95,8 @@ fn fixture() -> &'static Fixture {
             Watch::start(&kafka.addresses(), move || [brokers.pids(), connections::processes_of(&envoy)].concat());
         let clients = Clients::new(&tools, &run, format!("{TAP_IP}:{}", gateway.port(TAPPED))).unwrap();
         Fixture { tools, run, kafka, gateway, tap, watch, clients }
-    })
-}
+    }
 
-impl Fixture {
     /// Bootstrap address without the tap, for raw connections.
     pub(crate) fn raw(&self) -> (Ipv4Addr, u16) {
         (GATEWAY_IP, self.gateway.port(UNTAPPED))
@@ -102,10 +110,9 @@ impl Fixture {
     /// A new topic, made through the gateway.
     pub(crate) fn topic(&self, family: Family, name: &str, partitions: u32) -> String {
         let topic = unique(name);
-        let partitions = partitions.to_string();
-        self.clients
-            .run(family, "create-topic", &[("topic", &topic), ("partitions", &partitions), ("replication", "3")])
-            .unwrap();
+        let (partitions, replication) = (partitions.to_string(), self.kafka.ids().len().to_string());
+        let arguments = [("topic", &*topic), ("partitions", &partitions), ("replication", &replication)];
+        self.clients.run(family, "create-topic", &arguments).unwrap();
         topic
     }
 

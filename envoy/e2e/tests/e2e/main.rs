@@ -1,6 +1,6 @@
 //! End-to-end tests: real clients through a real gateway to a real cluster. Run them with `make e2e`.
 //!
-//! All tests share one cluster and one gateway. Those that break something take their turn alone.
+//! Most tests share one cluster and one gateway. Those that break something take their turn alone.
 
 mod addresses;
 mod bad_input;
@@ -10,6 +10,7 @@ mod fixture;
 mod frames;
 mod groups;
 mod large;
+mod old_brokers;
 mod round_trip;
 mod share_groups;
 mod transactions;
