@@ -178,4 +178,4 @@ bench-smoke: wasm | $(ENVOY) ## what the gateway costs, as a ratio to the same E
 	@cargo run -q --release -p bifrost-bench -- smoke
 
 clean: ## remove what was built; .tools stays
-	@rm -rf $(ROOT)/.demo; cargo clean -q
+	@cargo clean -q
