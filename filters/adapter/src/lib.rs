@@ -1,7 +1,8 @@
 //! The proxy-wasm network filter of stock Envoy. Moves bytes and translates; it holds no Kafka knowledge.
 //!
 //! Shape of the callbacks, measured on Envoy 1.40: downstream leaves only finished output in the buffer, resumes and returns
-//! Pause (which keeps the buffer reachable, so that own requests can be sent later); upstream returns Continue, always.
+//! Pause, which keeps the buffer reachable, so that own requests can be sent later; only inside a frame, where none can be sent,
+//! it returns Continue. Upstream returns Continue, always.
 
 mod host;
 mod metrics;

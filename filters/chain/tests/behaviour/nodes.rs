@@ -1,9 +1,10 @@
 //! Connections to a node's port.
 
-use bifrost_chain::{Closing, Route, Step};
+use bifrost_chain::{Closing, Route, Step, VirtualCluster};
 use bifrost_core::session::Flow;
 use bifrost_testkit::driver::Driver;
 use bifrost_testkit::frames;
+use bifrost_testkit::host::FakeHost;
 use kafka_protocol::messages::metadata_response::MetadataResponseBroker;
 use kafka_protocol::messages::{ApiVersionsRequest, BrokerId, MetadataRequest, MetadataResponse};
 use kafka_protocol::protocol::StrBytes;
@@ -29,6 +30,16 @@ fn asked(to_broker: &[u8]) -> i32 {
     assert_eq!(sent.len(), 1, "the gateway's question and nothing of the client");
     assert_eq!(sent[0][4..8], [0, 3, 0, 1], "Metadata version 1");
     i32::from_be_bytes(sent[0][8..12].try_into().unwrap())
+}
+
+/// The shared data behind a connection that has asked for node 3.
+fn where_node_3_is_known(cluster: &VirtualCluster) -> FakeHost {
+    let mut asking = connect(cluster, NODE_3);
+    asking.driven.route(&mut asking.host).unwrap();
+    asking.poll().unwrap();
+    let question = asked(&asking.to_broker);
+    asking.broker(&told(question, 3)).unwrap();
+    asking.host
 }
 
 #[test]
@@ -80,14 +91,8 @@ fn a_client_that_waits_silently_is_asked_for_too() {
 #[test]
 fn a_node_that_was_learned_is_connected_to_and_forgotten_when_nobody_answers() {
     let cluster = cluster();
-    let mut asking = connect(&cluster, NODE_3);
-    asking.driven.route(&mut asking.host).unwrap();
-    asking.poll().unwrap();
-    let question = asked(&asking.to_broker);
-    asking.broker(&told(question, 3)).unwrap();
-
     let mut driver = connect(&cluster, NODE_3);
-    driver.host = asking.host.clone();
+    driver.host = where_node_3_is_known(&cluster);
     let Ok(Route::Node { cluster: name, address }) = driver.driven.route(&mut driver.host) else {
         panic!("the node is known")
     };
@@ -104,14 +109,8 @@ fn a_node_that_was_learned_is_connected_to_and_forgotten_when_nobody_answers() {
 #[test]
 fn a_node_that_has_answered_is_kept_when_the_connection_ends() {
     let cluster = cluster();
-    let mut asking = connect(&cluster, NODE_3);
-    asking.driven.route(&mut asking.host).unwrap();
-    asking.poll().unwrap();
-    let question = asked(&asking.to_broker);
-    asking.broker(&told(question, 3)).unwrap();
-
     let mut driver = connect(&cluster, NODE_3);
-    driver.host = asking.host.clone();
+    driver.host = where_node_3_is_known(&cluster);
     driver.driven.route(&mut driver.host).unwrap();
     driver.client(&client_bytes()).unwrap();
     driver.broker(&frames::response::<ApiVersionsRequest>(3, 0, &Default::default())).unwrap();

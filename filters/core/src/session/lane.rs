@@ -49,12 +49,11 @@ pub(super) struct Lane {
     pub(super) state: State,
     /// Of the frame that is being handled.
     pub(super) current: Option<InFlight>,
-    pub(super) frames: u64,
 }
 
 impl Lane {
     pub(super) fn new() -> Self {
-        Lane { carry: Vec::new(), state: State::Boundary, current: None, frames: 0 }
+        Lane { carry: Vec::new(), state: State::Boundary, current: None }
     }
 
     pub(super) fn at_boundary(&self) -> bool {

@@ -135,7 +135,7 @@ impl Session {
         Ok(())
     }
 
-    /// True between two bytes of a request that has been passed on in part.
+    /// True between two bytes of a request, whether or not the first of them have been passed on.
     #[must_use]
     pub fn is_inside_request(&self) -> bool {
         !self.downstream.at_boundary()
@@ -156,7 +156,8 @@ impl Session {
         if core::mem::take(&mut self.own_answered) {
             return Some(Action::OwnAnswered);
         }
-        core::mem::take(&mut self.resume).then_some(Action::ResumeDownstream)
+        // Inside a frame nothing can be sent; its end comes with bytes of the client, and what waits goes then.
+        (core::mem::take(&mut self.resume) && self.downstream.at_boundary()).then_some(Action::ResumeDownstream)
     }
 
     /// Sends a request of the gateway's own with this body as soon as the client's stream is between two frames. The filters

@@ -23,12 +23,11 @@ impl Session {
         if left < SIZE_BYTES {
             return Ok(false);
         }
-        let first = self.downstream.frames == 0;
+        let first = self.last.is_none();
         let frame_bytes = frame_bytes(self.chain.limits(), view, at, first, REQUEST_HEAD_BYTES)?;
         if left < REQUEST_HEAD_BYTES || self.blocked() {
             return Ok(false);
         }
-        self.downstream.frames = self.downstream.frames.saturating_add(1);
         let head = view.slice(at..at.saturating_add(REQUEST_HEAD_BYTES))?;
         let &[_, _, _, _, k0, k1, v0, v1, c0, c1, c2, c3, ..] = head else {
             return Err(Fault::Internal("short request head"));
