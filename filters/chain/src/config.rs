@@ -2,6 +2,7 @@
 
 use bifrost_broker_address as broker_address;
 use bifrost_core::limits::Limits;
+use bifrost_tenancy as tenancy;
 use serde::{Deserialize, Serialize};
 
 /// Configuration of one virtual cluster, as the renderer writes it and the module reads it.
@@ -15,6 +16,9 @@ pub struct Config {
     /// Bounds of the data path.
     #[serde(default)]
     pub limits: Limits,
+    /// Names that clients use; without it they pass as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenancy: Option<tenancy::Config>,
     /// Addresses that clients are given.
     pub broker_address: broker_address::Config,
 }

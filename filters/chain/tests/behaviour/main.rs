@@ -25,6 +25,7 @@ fn cluster() -> VirtualCluster {
         virtual_cluster: "tenant-a".into(),
         upstream: Upstream { bootstrap_cluster: "bootstrap".into(), node_cluster: "nodes".into() },
         limits: Limits::default(),
+        tenancy: None,
         broker_address: config("gw.corp.net"),
     })
 }
