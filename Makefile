@@ -37,8 +37,8 @@ BIFROST     := $(TARGET_DIR)/debug/bifrost
 
 # Crates of the data path: they must also compile, lint and pass their tests on wasm32-wasip1.
 WASM        := wasm32-wasip1
-WASM_CRATES := -p bifrost-core -p bifrost-broker-address -p bifrost-chain -p bifrost-adapter
-WASM_TESTED := -p bifrost-core -p bifrost-broker-address -p bifrost-chain
+WASM_CRATES := -p bifrost-core -p bifrost-broker-address -p bifrost-tenancy -p bifrost-chain -p bifrost-adapter
+WASM_TESTED := -p bifrost-core -p bifrost-broker-address -p bifrost-tenancy -p bifrost-chain
 
 export CARGO_TARGET_WASM32_WASIP1_RUNNER := $(PYTHON) $(E2E)/wasi/run.py
 

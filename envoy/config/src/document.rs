@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use bifrost_broker_address::NodePortRange;
 use bifrost_core::limits::Limits;
+use bifrost_tenancy::{SharedTopic, TopicCreation};
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
@@ -60,9 +61,10 @@ pub struct Spec {
     pub listener: Listener,
     /// The Kafka cluster behind the gateway.
     pub target_cluster: TargetCluster,
-    /// Prefixes that keep tenants of one target cluster apart.
-    #[serde(default)]
-    pub virtualization: Virtualization,
+    /// Names that keep tenants of one target cluster apart. Left out: names pass as they are, and clients see the whole
+    /// target cluster. Present without a value is an error, lest a forgotten block opens the cluster.
+    #[serde(default, deserialize_with = "not_null")]
+    pub virtualization: Option<Virtualization>,
     /// Policies, in the order in which a request meets them.
     #[serde(default)]
     pub filters: Vec<FilterSpec>,
@@ -104,16 +106,45 @@ pub enum BootstrapServers {
     List(Vec<String>),
 }
 
-/// Prefixes that the gateway puts before the names a client uses. Empty means no change.
+/// The names of a tenant: the fields of [`bifrost_tenancy::Config`], and with whom the names are shared. An empty prefix
+/// changes nothing and leaves every name of its kind visible.
+///
+/// The fields are repeated here because serde cannot flatten a struct into one that refuses unknown fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Virtualization {
     /// Prefix of topic names.
     pub topic_prefix: String,
-    /// Prefix of consumer group ids.
+    /// Prefix of the ids of groups of every type.
     pub group_prefix: String,
     /// Prefix of transactional ids.
     pub transaction_id_prefix: String,
+    /// Prefix of client ids, which brokers use for quotas and logs.
+    pub client_id_prefix: String,
+    /// The cluster id that clients are shown in place of the real one.
+    pub cluster_id: Option<String>,
+    /// Topics outside the prefix that the tenant may use.
+    pub shared_topics: Vec<SharedTopic>,
+    /// What the tenant may ask for when it creates or changes topics.
+    pub topic_creation: TopicCreation,
+    /// `metadata.name` of other virtual clusters that may see and use names of this one. Where prefixes overlap each side
+    /// uses names of the other, so both must say it; for a shared topic its owner must.
+    pub shares_names_with: Vec<String>,
+}
+
+impl Virtualization {
+    /// What the filter is told.
+    pub(crate) fn tenancy(&self) -> bifrost_tenancy::Config {
+        bifrost_tenancy::Config {
+            topic_prefix: self.topic_prefix.clone(),
+            group_prefix: self.group_prefix.clone(),
+            transaction_id_prefix: self.transaction_id_prefix.clone(),
+            client_id_prefix: self.client_id_prefix.clone(),
+            cluster_id: self.cluster_id.clone(),
+            shared_topics: self.shared_topics.clone(),
+            topic_creation: self.topic_creation.clone(),
+        }
+    }
 }
 
 /// One policy of the chain.
@@ -129,6 +160,11 @@ pub struct FilterSpec {
 
 fn any_ipv4() -> IpAddr {
     IpAddr::V4(Ipv4Addr::UNSPECIFIED)
+}
+
+/// An optional field that may be left out but not be empty.
+fn not_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 impl<'de> Deserialize<'de> for BootstrapServers {

@@ -46,6 +46,15 @@ impl HostPort {
         }
     }
 
+    /// The same for every way to write this server: the case of a name, its final dot, the zeros of an IPv6 address.
+    pub(crate) fn identity(&self) -> (String, u16) {
+        let host = match self.host.parse::<IpAddr>() {
+            Ok(ip) => ip.to_canonical().to_string(),
+            Err(_) => self.host.strip_suffix('.').unwrap_or(&self.host).to_ascii_lowercase(),
+        };
+        (host, self.port)
+    }
+
     /// Whether the host is an IP address, which needs no DNS.
     pub fn is_ip(&self) -> bool {
         self.host.parse::<IpAddr>().is_ok()
@@ -89,6 +98,15 @@ mod tests {
             assert_eq!(HostPort::parse(text).unwrap().to_string(), text);
         }
         assert_eq!(HostPort::parse("[::1]:9092").unwrap().host, "::1");
+    }
+
+    #[test]
+    fn one_server_has_one_identity() {
+        let same = |a: &str, b: &str| HostPort::parse(a).unwrap().identity() == HostPort::parse(b).unwrap().identity();
+        assert!(same("Broker-1.Internal:9092", "broker-1.internal.:9092"));
+        assert!(same("[::1]:9092", "[0:0:0:0:0:0:0:1]:9092"));
+        assert!(same("10.0.0.1:9092", "[::ffff:10.0.0.1]:9092"));
+        assert!(!same("broker:9092", "broker:9093"));
     }
 
     #[test]

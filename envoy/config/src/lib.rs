@@ -9,10 +9,12 @@ mod document;
 mod expand;
 mod host_port;
 mod load;
+mod overlap;
 mod ports;
 mod problem;
 mod render;
 mod validate;
+mod virtualization;
 mod yaml;
 
 pub use document::{

@@ -95,7 +95,7 @@ pub fn plugin_config(virtual_cluster: &VirtualCluster) -> Config {
             node_cluster: node_cluster_name(virtual_cluster),
         },
         limits: virtual_cluster.limits.clone(),
-        tenancy: None,
+        tenancy: virtual_cluster.tenancy.clone(),
         broker_address: bifrost_broker_address::Config {
             advertised_host: virtual_cluster.advertised_host.clone(),
             bootstrap_port: virtual_cluster.port,

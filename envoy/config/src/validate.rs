@@ -9,8 +9,8 @@ use bifrost_core::limits::Limits;
 use crate::document::{BootstrapServers, Listener, Virtualization};
 use crate::host_port::{HostPort, check_host};
 use crate::load::{Document, Loaded};
-use crate::ports;
 use crate::problem::Problem;
+use crate::{overlap, ports, virtualization};
 
 /// Filters that this build can put into a chain besides the address rewriting that is always there.
 const FILTERS: &[&str] = &[];
@@ -40,6 +40,8 @@ pub struct VirtualCluster {
     pub node_ports: Vec<NodePortRange>,
     /// At least one.
     pub bootstrap_servers: Vec<HostPort>,
+    /// Names of the tenant; without it names pass as they are.
+    pub tenancy: Option<bifrost_tenancy::Config>,
     /// Bounds of the data path.
     pub limits: Limits,
 }
@@ -70,6 +72,8 @@ pub fn validate(loaded: Loaded, admin: SocketAddr) -> Result<Gateway, Vec<Proble
             message: "no KafkaVirtualCluster document found".to_owned(),
         });
     }
+    // A virtual cluster that could not be read is not here to be found by its name.
+    let all_read = problems.is_empty();
     unique_names(&documents, &mut problems);
     let mut virtual_clusters = Vec::new();
     let mut uses = Vec::new();
@@ -80,6 +84,7 @@ pub fn validate(loaded: Loaded, admin: SocketAddr) -> Result<Gateway, Vec<Proble
         virtual_clusters.push(virtual_cluster);
     }
     ports::conflicts(&uses, admin, &mut problems);
+    overlap::check(&overlap::members(&documents, &virtual_clusters), all_read, &mut problems);
     if problems.is_empty() {
         virtual_clusters.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(Gateway { virtual_clusters })
@@ -119,7 +124,11 @@ impl Check<'_> {
         self.name(&resource.metadata.name);
         self.listener(&spec.listener);
         let bootstrap_servers = self.bootstrap_servers(&spec.target_cluster.bootstrap_servers);
-        self.virtualization(&spec.virtualization);
+        if let Some(virtualization) = &spec.virtualization {
+            for (path, message) in virtualization::findings(virtualization) {
+                self.report(&format!("spec.virtualization.{path}"), message);
+            }
+        }
         self.filters();
         self.limits(&spec.limits);
         VirtualCluster {
@@ -129,6 +138,7 @@ impl Check<'_> {
             advertised_host: spec.listener.advertised_host.clone(),
             node_ports: self.node_ports(&spec.listener),
             bootstrap_servers,
+            tenancy: spec.virtualization.as_ref().map(Virtualization::tenancy),
             limits: spec.limits.clone(),
         }
     }
@@ -270,21 +280,6 @@ impl Check<'_> {
             }
         }
         parsed
-    }
-
-    fn virtualization(&mut self, virtualization: &Virtualization) {
-        for (field, prefix) in [
-            ("topicPrefix", &virtualization.topic_prefix),
-            ("groupPrefix", &virtualization.group_prefix),
-            ("transactionIdPrefix", &virtualization.transaction_id_prefix),
-        ] {
-            if !prefix.is_empty() {
-                self.report(
-                    &format!("spec.virtualization.{field}"),
-                    format!("'{prefix}': tenancy is not available in this build; remove the prefix"),
-                );
-            }
-        }
     }
 
     fn filters(&mut self) {

@@ -147,7 +147,7 @@ impl Filter for Connection {
                 self.nodes.borrow_mut().learn(&answer.met, *host);
                 Ok(())
             }
-            Event::Element(..) | Event::Records(..) => Ok(()),
+            Event::Element(..) | Event::NullStruct(..) | Event::Records(..) => Ok(()),
         }
     }
 }

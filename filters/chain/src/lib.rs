@@ -15,12 +15,13 @@ use std::rc::Rc;
 
 use bifrost_broker_address::{Address, BrokerAddress, Nodes, Target};
 use bifrost_core::fault::Fault;
-use bifrost_core::filter::Chain;
+use bifrost_core::filter::{Chain, FilterConfig};
 use bifrost_core::host::Host;
 use bifrost_core::limits::Limits;
 use bifrost_core::protocol::ApiKey;
 use bifrost_core::session::{Action, Flow, Session};
 use bifrost_core::window::Window;
+use bifrost_tenancy::Tenancy;
 
 pub use config::{Config, Upstream};
 
@@ -49,8 +50,12 @@ impl VirtualCluster {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let nodes = Rc::new(RefCell::new(Nodes::default()));
-        let addresses = BrokerAddress::new(Rc::new(config.broker_address.clone()), Rc::clone(&nodes));
-        let chain = Chain::new(vec![Box::new(addresses)], config.limits.clone());
+        let mut filters: Vec<Box<dyn FilterConfig>> = Vec::new();
+        if let Some(tenancy) = &config.tenancy {
+            filters.push(Box::new(Tenancy::new(tenancy.clone())));
+        }
+        filters.push(Box::new(BrokerAddress::new(Rc::new(config.broker_address.clone()), Rc::clone(&nodes))));
+        let chain = Chain::new(filters, config.limits.clone());
         VirtualCluster { config: Rc::new(config), chain: Rc::new(chain), nodes }
     }
 

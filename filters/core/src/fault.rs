@@ -45,6 +45,11 @@ pub enum Fault {
     Unsolicited,
     /// The client closed in the middle of a frame.
     Truncated,
+    /// The upstream's answer names something that is not the client's, where that cannot be.
+    Foreign {
+        /// The field with the name.
+        field: &'static str,
+    },
     /// A call to the host failed with this proxy-wasm status.
     Host(u32),
     /// Our own bug. Never carried on from.
@@ -73,6 +78,7 @@ impl Fault {
             Fault::Correlation { .. } => "correlation",
             Fault::Unsolicited => "unsolicited",
             Fault::Truncated => "truncated",
+            Fault::Foreign { .. } => "foreign",
             Fault::Host(_) => "host",
             Fault::Internal(_) => "internal",
         }
@@ -88,6 +94,7 @@ impl Fault {
         "correlation",
         "unsolicited",
         "truncated",
+        "foreign",
         "host",
         "internal",
     ];
@@ -110,6 +117,12 @@ impl fmt::Display for Fault {
             }
             Fault::Unsolicited => f.write_str("upstream sent a frame that answers no request"),
             Fault::Truncated => f.write_str("connection ended inside a frame"),
+            Fault::Foreign { field } => {
+                write!(
+                    f,
+                    "the answer's {field} is outside this virtual cluster although the client cannot have asked for it"
+                )
+            }
             Fault::Host(status) => write!(f, "host call failed with status {status}"),
             Fault::Internal(what) => write!(f, "internal error: {what}"),
         }
@@ -133,6 +146,7 @@ mod tests {
             Fault::Correlation { expected: 1, got: 2 },
             Fault::Unsolicited,
             Fault::Truncated,
+            Fault::Foreign { field: "x" },
             Fault::Host(2),
             Fault::Internal("x"),
         ];

@@ -17,6 +17,10 @@ pub enum Counter {
     NodesForgotten,
     /// Addresses taken out of answers because their node id has no port.
     NodesUnmapped,
+    /// Topic ids in requests that are not the tenant's.
+    TopicIdsForeign,
+    /// Elements of list answers that are not the tenant's and were left out.
+    ForeignElements,
 }
 
 impl Counter {
@@ -29,6 +33,8 @@ impl Counter {
         (Counter::NodesLearned, "nodes_learned"),
         (Counter::NodesForgotten, "nodes_forgotten"),
         (Counter::NodesUnmapped, "nodes_unmapped"),
+        (Counter::TopicIdsForeign, "topic_ids_foreign"),
+        (Counter::ForeignElements, "foreign_elements"),
     ];
 }
 

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "a test that overflows fails, and that is all"))]
 
+pub mod answer;
 mod api_versions;
 pub mod edits;
 pub mod fault;

@@ -175,25 +175,20 @@ pub fn string_bytes(width: Width, text: &str) -> Result<Vec<u8>, Fault> {
     Ok(out)
 }
 
-/// `text` as a compact string whose length is written in exactly `length_bytes` bytes, more than needed if it must be (1 to
-/// 5; decoders take that). For edits whose size has to be known before the text is.
+/// Appends the length of a compact string in exactly `length_bytes` bytes, more than needed if it must be (1 to 5; decoders take
+/// that). For edits whose size has to be known before the string is.
 ///
 /// # Errors
 /// `Internal` when the length does not fit.
-pub fn padded_string_bytes(length_bytes: usize, text: &str) -> Result<Vec<u8>, Fault> {
+pub fn put_padded_length(out: &mut Vec<u8>, length_bytes: usize, length: usize) -> Result<(), Fault> {
     const TOO_LONG: Fault = Fault::Internal("length does not fit its field");
-    let mut length = text.len().checked_add(1).and_then(|length| u32::try_from(length).ok()).ok_or(TOO_LONG)?;
-    let mut out = Vec::with_capacity(text.len().saturating_add(length_bytes));
+    let mut length = length.checked_add(1).and_then(|length| u32::try_from(length).ok()).ok_or(TOO_LONG)?;
     for left in (0..length_bytes).rev() {
         let [low, ..] = length.to_le_bytes();
         out.push(if left > 0 { low | 0x80 } else { low & 0x7f });
         length >>= 7;
     }
-    if length > 0 || length_bytes > 5 {
-        return Err(TOO_LONG);
-    }
-    out.extend_from_slice(text.as_bytes());
-    Ok(out)
+    if length > 0 || length_bytes > 5 { Err(TOO_LONG) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -238,12 +233,13 @@ mod tests {
     #[test]
     fn a_padded_length_is_read_like_the_shortest_one() {
         for (length_bytes, text) in [(1, "ab"), (2, "ab"), (5, "ab"), (2, &*"x".repeat(500))] {
-            let bytes = padded_string_bytes(length_bytes, text).unwrap();
-            assert_eq!(bytes.len(), length_bytes + text.len());
+            let mut bytes = Vec::new();
+            put_padded_length(&mut bytes, length_bytes, text.len()).unwrap();
+            assert_eq!(bytes.len(), length_bytes);
             assert_eq!(reader(&bytes, bytes.len()).length(Width::Compact, "x"), Ok(Some(text.len())));
         }
-        assert!(padded_string_bytes(1, &"x".repeat(127)).is_err());
-        assert!(padded_string_bytes(6, "x").is_err());
+        assert!(put_padded_length(&mut Vec::new(), 1, 127).is_err());
+        assert!(put_padded_length(&mut Vec::new(), 6, 1).is_err());
     }
 
     #[test]

@@ -47,8 +47,10 @@ pub enum Event<'a> {
     Element(&'static Field, usize),
     /// A struct element of the innermost array lies in this range.
     ElementEnd(&'static Field, Range<usize>),
-    /// All elements of an array have been walked; not reported for null arrays and arrays of plain numbers.
+    /// All elements of an array have been walked; see [`Array::has_end`].
     ArrayEnd(Array),
+    /// A struct that may be null is; its marker lies in this range.
+    NullStruct(&'static Field, Range<usize>),
     /// Record bytes lie in this range, which may go on beyond what is visible. Null records have no event.
     Records(&'static Field, Range<usize>),
     /// The frame is complete and well formed. Bytes behind the last field of a request are left alone.
@@ -99,6 +101,14 @@ pub struct Array {
     pub width: Width,
     /// Number of elements; `None` is null.
     pub count: Option<u32>,
+}
+
+impl Array {
+    /// Whether [`Event::ArrayEnd`] follows: not for null arrays and arrays of plain numbers.
+    #[must_use]
+    pub fn has_end(&self) -> bool {
+        self.count.is_some() && is_walked(self.field.kind)
+    }
 }
 
 /// Size field of a known tagged field, which an edit inside must patch.
@@ -154,7 +164,8 @@ impl Walker {
     /// A walk through a request frame of `frame_bytes` bytes (size field included), from its ClientId on.
     #[must_use]
     pub fn request(api: &'static Api, version: i16, frame_bytes: usize) -> Self {
-        let mut walker = Self::new(api, version, REQUEST_HEAD_BYTES, frame_bytes, api.request);
+        let flexible = api.flexible.contains(version);
+        let mut walker = Self::new(version, flexible, REQUEST_HEAD_BYTES..frame_bytes, api.request);
         walker.is_request = true;
         walker.in_header = true;
         walker.levels.push(Level::Fields { fields: REQUEST_HEADER, next: 0 });
@@ -164,7 +175,8 @@ impl Walker {
     /// A walk through a response frame of `frame_bytes` bytes (size field included), from behind its correlation id.
     #[must_use]
     pub fn response(api: &'static Api, version: i16, frame_bytes: usize) -> Self {
-        let mut walker = Self::new(api, version, RESPONSE_HEAD_BYTES, frame_bytes, api.response);
+        let flexible = api.flexible.contains(version);
+        let mut walker = Self::new(version, flexible, RESPONSE_HEAD_BYTES..frame_bytes, api.response);
         // ApiVersions answers have header version 0 in every version (KIP-511).
         if walker.flexible && api.key != ApiKey::API_VERSIONS {
             walker.levels.push(Level::Fields { fields: &[], next: 0 });
@@ -172,17 +184,26 @@ impl Walker {
         walker
     }
 
-    fn new(api: &'static Api, version: i16, at: usize, end: usize, body: &'static [Field]) -> Self {
+    /// A walk through a struct that lies inside a bytes field, as in the consumer protocol; never flexible. What follows its
+    /// last field is left alone, because newer versions add fields at the end.
+    #[must_use]
+    pub fn embedded(fields: &'static [Field], version: i16, range: Range<usize>) -> Self {
+        let mut walker = Self::new(version, false, range, fields);
+        walker.is_request = true;
+        walker
+    }
+
+    fn new(version: i16, flexible: bool, range: Range<usize>, body: &'static [Field]) -> Self {
         // Room for the deepest message, so that it need not grow on the way.
         let mut levels = Vec::with_capacity(LEVELS);
         levels.push(Level::Fields { fields: body, next: 0 });
         Walker {
             version,
-            flexible: api.flexible.contains(version),
+            flexible,
             is_request: false,
             in_header: false,
-            at,
-            end,
+            at: range.start,
+            end: range.end,
             levels,
             tag_sizes: Vec::new(),
             body_tags: None,
@@ -369,8 +390,8 @@ impl Walker {
                     // KIP-893: a nullable struct is led by -1 (null) or 1.
                     match reader.int8(field.name)? {
                         -1 => {
-                            self.at = reader.at();
-                            return Ok(None);
+                            let start = core::mem::replace(&mut self.at, reader.at());
+                            return Ok(Some(Event::NullStruct(field, start..self.at)));
                         }
                         1 => {}
                         _ => return Err(reader.malformed(field.name)),
@@ -416,8 +437,7 @@ impl Walker {
         }
         let count = u32::try_from(count).map_err(|_| reader.malformed(field.name))?;
         let array = Array { field, count_range, width, count: length.map(|_| count) };
-        if fixed.is_some() && field.kind != Kind::Uuid {
-            // Plain numbers: nobody edits them one by one.
+        if !is_walked(field.kind) {
             reader.skip(bytes_least, field.name)?;
         } else if length.is_some() {
             self.levels.push(Level::Elements { array: array.clone(), index: 0, open: None });
@@ -425,6 +445,11 @@ impl Walker {
         self.at = reader.at();
         Ok(Event::Array(array))
     }
+}
+
+/// Whether the elements of an array of this type are reported: plain numbers are not, nobody edits them one by one.
+const fn is_walked(kind: Kind) -> bool {
+    fixed_size(kind).is_none() || matches!(kind, Kind::Uuid)
 }
 
 /// True when `field` or a field below it exists in `version` and satisfies `wanted`.

@@ -1,7 +1,128 @@
 //! Every tenant believes that it owns the cluster.
+//!
+//! One mechanism renames everywhere: the walker reports topic names, group ids, transactional ids and topic ids wherever the
+//! protocol tables know one; requests get the prefix, answers lose it. What renaming alone does not cover has a file each:
+//!
+//! - `decisions.rs`: which APIs and versions are offered at all;
+//! - `names.rs`: names, and how a refused element is answered by the broker itself; `topic_ids.rs`: ids;
+//! - `request.rs`, `answer.rs`: the way there and back, with what single APIs need on it;
+//! - `regex.rs`, `consumer_protocol.rs`, `texts.rs`: names inside patterns, bytes and error texts.
+//!
+//! Source of the rules: the semantics of Kafka 2.8 to 4.4, API by API.
 #![forbid(unsafe_code)]
-#![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "a test that overflows fails, and that is all"))]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::arithmetic_side_effects,
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        reason = "a test that panics fails, and that is all"
+    )
+)]
 
+mod answer;
 mod config;
+mod connection;
+mod consumer_protocol;
+mod decisions;
+mod names;
+mod regex;
+mod request;
+mod string_field;
+mod texts;
+mod topic_ids;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use bifrost_core::filter::{Direction, Filter, FilterConfig, Plan};
+use bifrost_core::protocol::{Api, ApiKey, Entity, Field, Kind, VersionRange, api};
+use bifrost_core::walker::holds;
 
 pub use config::{Access, Config, SharedTopic, TopicCreation};
+pub use decisions::{Decision, decision};
+
+use connection::Connection;
+use names::Names;
+use topic_ids::{Mask, Standing, TopicIds};
+
+/// The first Metadata version whose request does not create topics unless it says so.
+const METADATA_WITHOUT_CREATION: i16 = 4;
+
+/// The last versions of Produce and Fetch that name topics.
+const NAMES_UP_TO: i16 = 12;
+
+/// Topic ids that a worker remembers as the tenant's; from this many to twice as many.
+const TOPIC_IDS_MAX: usize = 16_384;
+
+/// The configured filter.
+pub struct Tenancy {
+    tenant: Rc<Tenant>,
+}
+
+/// What all connections of one worker share.
+struct Tenant {
+    config: Config,
+    names: Names,
+    topic_ids: RefCell<TopicIds<Standing>>,
+    mask: Mask,
+}
+
+impl Tenancy {
+    /// The filter for one virtual cluster.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let names = Names::new(&config);
+        let tenant =
+            Tenant { config, names, topic_ids: RefCell::new(TopicIds::new(TOPIC_IDS_MAX)), mask: Mask::random() };
+        Tenancy { tenant: Rc::new(tenant) }
+    }
+}
+
+impl FilterConfig for Tenancy {
+    fn supported(&self, key: ApiKey) -> Option<VersionRange> {
+        let mut versions = decisions::offered(key)?.intersect(api(key)?.versions)?;
+        if key == ApiKey::METADATA && !self.tenant.config.topic_creation.auto_create {
+            versions = versions.intersect(VersionRange::new(METADATA_WITHOUT_CREATION, i16::MAX))?;
+        }
+        Some(versions)
+    }
+
+    fn plan(&self, api: &'static Api, version: i16, direction: Direction) -> Plan {
+        let fields = match direction {
+            Direction::Request => api.request,
+            Direction::Response => api.response,
+        };
+        let body_holds = |wanted: &dyn Fn(&Field) -> bool| fields.iter().any(|field| holds(field, version, wanted));
+        let rename_clients = !self.tenant.names.clients.is_empty();
+        let concerns = |field: &Field| {
+            let always = match field.entity {
+                Entity::TopicName
+                | Entity::TopicId
+                | Entity::GroupId
+                | Entity::TransactionalId
+                | Entity::ResourceName
+                | Entity::MemberMetadata
+                | Entity::ClusterId
+                | Entity::ErrorMessage
+                | Entity::AuthorizedOps => true,
+                Entity::BrokerId => field.name == "ReplicaId",
+                _ => matches!(field.name, "SessionId" | "ApiKeys"),
+            };
+            always || (rename_clients && field.name == "ClientId")
+        };
+        let has_client_id = rename_clients && direction == Direction::Request;
+        if !has_client_id && !body_holds(&concerns) {
+            return Plan::Pass;
+        }
+        let in_place = version > NAMES_UP_TO || api.key == ApiKey::SHARE_FETCH;
+        let streams =
+            body_holds(&|field| field.kind == Kind::Records) && (in_place || self.tenant.names.topics_grow_alike());
+        if streams { Plan::Head } else { Plan::Whole }
+    }
+
+    fn connect(&self) -> Box<dyn Filter> {
+        Box::new(Connection::new(Rc::clone(&self.tenant)))
+    }
+}

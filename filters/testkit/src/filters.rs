@@ -3,7 +3,7 @@
 use bifrost_core::fault::Fault;
 use bifrost_core::filter::{Context, Direction, Filter, FilterConfig, Message, Plan};
 use bifrost_core::protocol::{Api, ApiKey, Entity, VersionRange, api};
-use bifrost_core::reader::{Width, padded_string_bytes, string_bytes};
+use bifrost_core::reader::{Width, put_padded_length, string_bytes};
 use bifrost_core::walker::{Event, Value};
 
 /// Looks at every message as `0` says and changes nothing.
@@ -84,7 +84,12 @@ impl Prefix {
         };
         let length_bytes = value.range.len() - old.len() + usize::from(is_request);
         match value.width {
-            Width::Compact => padded_string_bytes(length_bytes, &new),
+            Width::Compact => {
+                let mut bytes = Vec::new();
+                put_padded_length(&mut bytes, length_bytes, new.len())?;
+                bytes.extend_from_slice(new.as_bytes());
+                Ok(bytes)
+            }
             width => string_bytes(width, &new),
         }
     }

@@ -17,6 +17,11 @@ pub trait Content {
     /// The content of a scalar, string, byte or records field without length prefix, or `None` for anything valid.
     fn content(&mut self, field: &'static Field, choices: &mut Choices<'_>) -> Option<Vec<u8>>;
 
+    /// The content of a number in an array, or `None` for any.
+    fn element(&mut self, _: &'static Field, _: &mut Choices<'_>) -> Option<Vec<u8>> {
+        None
+    }
+
     /// Whether tags that no definition has may be written.
     fn unknown_tags(&self) -> bool {
         true
@@ -164,7 +169,7 @@ impl Writer<'_, '_> {
                     let null = self.choices.one_in(3);
                     self.out.push(if null { 0xff } else { 1 });
                     if null {
-                        return;
+                        return self.notes.push(Note::NullStruct(field.name));
                     }
                 }
                 self.fields(field.fields);
@@ -190,7 +195,8 @@ impl Writer<'_, '_> {
             } else if seen {
                 self.scalar(field, false);
             } else {
-                let bytes = self.arbitrary(field);
+                let chosen = self.content.element(field, self.choices);
+                let bytes = chosen.unwrap_or_else(|| self.arbitrary(field));
                 self.out.extend(bytes);
             }
         }

@@ -3,6 +3,7 @@
 //! - [`buffer::Buffer`] and [`host::FakeHost`] stand in for Envoy, [`driver::Driver`] plays its part.
 //! - [`generate`] writes frames of any API and version from the protocol tables; [`frames`] builds them with
 //!   `kafka-protocol`, which knows nothing of our tables; [`golden`] reads those that a real broker and real clients sent.
+//! - [`json`] writes and reads messages as JSON, for tests that speak to real brokers.
 //! - [`notes`] tells what the walker met, in a form that can be compared.
 //! - [`fuzz`] holds the functions that `filters/fuzz` calls, so that a unit test can call them too.
 #![forbid(unsafe_code)]
@@ -17,6 +18,7 @@ pub mod fuzz;
 pub mod generate;
 pub mod golden;
 pub mod host;
+pub mod json;
 pub mod notes;
 
 use bifrost_core::filter::Direction;

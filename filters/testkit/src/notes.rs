@@ -19,6 +19,8 @@ pub enum Note {
     ElementEnd(&'static str),
     /// An array ends.
     ArrayEnd(&'static str),
+    /// A struct that may be null is.
+    NullStruct(&'static str),
     /// Field and record bytes.
     Records(&'static str, Vec<u8>),
     /// The frame ends.
@@ -83,6 +85,7 @@ pub fn note(event: &Event<'_>, frame: &[u8]) -> Note {
         Event::Element(field, _) => Note::Element(field.name),
         Event::ElementEnd(field, _) => Note::ElementEnd(field.name),
         Event::ArrayEnd(array) => Note::ArrayEnd(array.field.name),
+        Event::NullStruct(field, _) => Note::NullStruct(field.name),
         Event::Records(field, range) => {
             let end = range.end.min(frame.len());
             Note::Records(field.name, frame[range.start.min(end)..end].to_vec())

@@ -16,6 +16,16 @@ pub(super) struct InFlight {
     pub(super) memos: Vec<u64>,
 }
 
+impl InFlight {
+    /// Bytes that wait with it.
+    pub(super) fn held_bytes(&self) -> usize {
+        match &self.role {
+            Role::Carried(answer) => answer.len(),
+            Role::Client | Role::Own => 0,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) enum Role {
     /// The client gets the answer.

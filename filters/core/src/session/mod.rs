@@ -55,6 +55,8 @@ pub struct Session {
     downstream: Lane,
     upstream: Lane,
     in_flight: VecDeque<InFlight>,
+    /// Bytes of the answers of ours that wait in `in_flight`.
+    answer_bytes: usize,
     /// The gateway's own requests that wait for a place between two frames of the client.
     own: VecDeque<(InFlight, Vec<u8>)>,
     /// Held requests may go or own requests wait: the driver has to call [`Session::handle_downstream`].
@@ -81,6 +83,7 @@ impl Session {
             downstream: Lane::new(),
             upstream: Lane::new(),
             in_flight: VecDeque::new(),
+            answer_bytes: 0,
             own: VecDeque::new(),
             resume: false,
             own_answered: false,
@@ -210,7 +213,7 @@ impl Session {
     /// Bytes that are kept in memory for this connection.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        self.downstream.carry.len().saturating_add(self.upstream.carry.len())
+        self.downstream.carry.len().saturating_add(self.upstream.carry.len()).saturating_add(self.answer_bytes)
     }
 
     /// Books the bytes that this connection keeps in memory.

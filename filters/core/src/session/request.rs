@@ -74,6 +74,7 @@ impl Session {
     pub(super) fn admit(&mut self, request: InFlight, acks: Option<i16>, host: &mut dyn Host) {
         host.count(Counter::Requests, 1);
         if acks != Some(0) {
+            self.answer_bytes = self.answer_bytes.saturating_add(request.held_bytes());
             self.in_flight.push_back(request);
         }
     }

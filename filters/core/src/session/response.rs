@@ -34,6 +34,7 @@ impl Session {
         };
         let got = i32::from_be_bytes([c0, c1, c2, c3]);
         let request = self.in_flight.pop_front().ok_or(Fault::Unsolicited)?;
+        self.answer_bytes = self.answer_bytes.saturating_sub(request.held_bytes());
         self.last = Some((request.api.key, request.version));
         if got != request.correlation_id {
             return Err(Fault::Correlation { expected: request.correlation_id, got });

@@ -12,6 +12,7 @@
 )]
 
 mod agreement;
+mod answers;
 mod api_versions;
 mod decisions;
 mod golden;

@@ -1,0 +1,499 @@
+//! Answers: physical names become virtual ones, what is not the tenant's is left out, texts lose what they quote of others.
+
+use core::ops::Range;
+
+use bifrost_core::edits::Edits;
+use bifrost_core::fault::Fault;
+use bifrost_core::filter::{Context, Message};
+use bifrost_core::host::Counter;
+use bifrost_core::protocol::{ApiKey, Entity};
+use bifrost_core::reader::put_length;
+use bifrost_core::walker::{Array, Event, Value};
+
+use crate::connection::{Known, METADATA_BY_ID};
+use crate::consumer_protocol::{Blob, CONSUMER};
+use crate::names::{Change, Origin, Refusal, Space};
+use crate::request::{DEAD_LETTER_TOPIC, GROUP, TOPIC, key_type};
+use crate::string_field::StringField;
+use crate::topic_ids::{self, Standing, TopicId};
+use crate::{NAMES_UP_TO, Tenant, regex, texts};
+
+/// "Not asked for": the rights that a broker tells are those of the gateway.
+const NO_OPERATIONS: i32 = i32::MIN;
+
+/// Topics of the brokers themselves that a transaction may hold.
+const INTERNAL_TOPICS: &[&str] = &["__consumer_offsets", "__transaction_state"];
+
+/// What was met in the answer that is being walked.
+#[derive(Default)]
+pub(crate) struct Answer {
+    body: Element,
+    /// Arrays that have begun and not ended.
+    arrays: Vec<OpenArray>,
+    /// Ids of the gateway's own question that turned out to be the tenant's.
+    metadata_key: bool,
+    /// The group's members speak the consumer protocol.
+    consumer: bool,
+    /// DescribeTopicPartitions: something of others was met, so all that follows is.
+    past_own_topics: bool,
+    next_cursor: Option<(StringField, bool)>,
+}
+
+/// An array and its element that is being walked.
+struct OpenArray {
+    array: Array,
+    /// How many edits there were before the element.
+    mark: usize,
+    dropped: u32,
+    /// The element is not the tenant's; this field says so.
+    foreign: Option<&'static str>,
+    element: Element,
+}
+
+/// What was met in a struct.
+#[derive(Default)]
+struct Element {
+    /// What the tenant may do with the topic that it names.
+    standing: Option<Standing>,
+    topic_id: Option<TopicId>,
+    refusal: Option<Refusal>,
+    code: Option<(Range<usize>, i16)>,
+    texts: Vec<(StringField, String)>,
+    resource_type: Option<(Range<usize>, i8)>,
+    resource: Option<(StringField, String)>,
+    /// It is a config whose value is a topic's name.
+    names_topic: bool,
+}
+
+impl Answer {
+    pub(crate) fn on_event(
+        &mut self,
+        tenant: &Tenant,
+        known: &mut Known,
+        message: &Message,
+        event: &Event<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<(), Fault> {
+        if message.own {
+            return self.own_answer(tenant, known, message, event, context);
+        }
+        match event {
+            Event::Value(value) => self.value(tenant, known, message, value, context),
+            Event::Array(array) => {
+                self.array(tenant, message, array, context);
+                Ok(())
+            }
+            Event::Element(..) => {
+                if let Some(open) = self.arrays.last_mut() {
+                    open.mark = context.edits.len();
+                }
+                Ok(())
+            }
+            Event::ElementEnd(_, range) => self.element_end(tenant, message, range, context),
+            Event::ArrayEnd(array) => self.array_end(array, context),
+            Event::End => {
+                let mut answer = core::mem::take(self);
+                let body = core::mem::take(&mut answer.body);
+                answer.finish(tenant, message, body, context.edits)
+            }
+            Event::NullStruct(..) | Event::Records(..) => Ok(()),
+        }
+    }
+
+    /// The struct that a value lies in.
+    fn element(&mut self) -> &mut Element {
+        self.arrays.last_mut().map_or(&mut self.body, |open| &mut open.element)
+    }
+
+    fn value(
+        &mut self,
+        tenant: &Tenant,
+        known: &mut Known,
+        message: &Message,
+        value: &Value<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<(), Fault> {
+        let names = &tenant.names;
+        match value.field.entity {
+            Entity::TopicName => self.topic_name(tenant, message, value, context.edits),
+            Entity::TopicId => {
+                let Some(id) = value.bytes.and_then(|bytes| TopicId::try_from(bytes).ok()) else { return Ok(()) };
+                if let Some(id) = known.unmasked(tenant, &id) {
+                    context.edits.replace(value.range.clone(), id.to_vec());
+                } else if id != topic_ids::NONE {
+                    self.element().topic_id = Some(id);
+                }
+                Ok(())
+            }
+            Entity::GroupId => self.name(&names.groups, message, value, context.edits),
+            Entity::TransactionalId => self.name(&names.transactions, message, value, context.edits),
+            Entity::ErrorCode => {
+                let code = value.number().and_then(|n| i16::try_from(n).ok()).unwrap_or(-1);
+                self.element().code = Some((value.range.clone(), code));
+                Ok(())
+            }
+            Entity::ErrorMessage => {
+                self.text(tenant, message, value, context.edits);
+                Ok(())
+            }
+            Entity::AuthorizedOps => {
+                context.edits.replace(value.range.clone(), NO_OPERATIONS.to_be_bytes().to_vec());
+                Ok(())
+            }
+            Entity::ClusterId => match (&tenant.config.cluster_id, StringField::of(value)) {
+                (Some(id), Some(field)) => field.set(Some(id), context.edits),
+                _ => Ok(()),
+            },
+            Entity::MemberMetadata => self.member_bytes(tenant, message, value, context),
+            Entity::ResourceName => self.resource(tenant, message, value, context),
+            _ => self.other(tenant, known, message, value, context),
+        }
+    }
+
+    /// Fields without an entity of their own.
+    fn other(
+        &mut self,
+        tenant: &Tenant,
+        known: &mut Known,
+        message: &Message,
+        value: &Value<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<(), Fault> {
+        match value.field.name {
+            "SessionId" if message.api.key == ApiKey::FETCH => {
+                known.session_begins(value.number().and_then(|id| i32::try_from(id).ok()).unwrap_or(0));
+            }
+            "ProtocolType" => self.consumer = value.bytes == Some(CONSUMER),
+            "ClientId" => {
+                let Some(text) = value.text() else { return Ok(()) };
+                if let (Origin::Own(change), Some(field)) = (tenant.names.clients.origin(text), StringField::of(value))
+                {
+                    field.change(&change, context.edits)?;
+                }
+            }
+            "ApiKey" => self.metadata_key = value.number() == Some(i64::from(ApiKey::METADATA.0)),
+            "MaxVersion" if self.metadata_key => {
+                known.answers_by_id = value.number().is_some_and(|max| max >= i64::from(METADATA_BY_ID));
+                self.metadata_key = false;
+            }
+            "PartitionIndex" if self.arrays.is_empty() => self.next_cursor(tenant, value, context.edits)?,
+            "Name" if message.api.key == ApiKey::DESCRIBE_CONFIGS => {
+                self.element().names_topic = value.text() == Some(DEAD_LETTER_TOPIC);
+            }
+            "Value" if self.element().names_topic => {
+                let (Some(text), Some(field)) = (value.text(), StringField::of(value)) else { return Ok(()) };
+                match tenant.names.topic_origin(text) {
+                    Origin::Own(change) => field.change(&change, context.edits)?,
+                    _ => field.set(None, context.edits)?,
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn topic_name(
+        &mut self,
+        tenant: &Tenant,
+        message: &Message,
+        value: &Value<'_>,
+        edits: &mut Edits,
+    ) -> Result<(), Fault> {
+        let Some(field) = StringField::of(value) else { return Ok(()) };
+        let name = value.text().unwrap_or(":");
+        let origin = tenant.names.topic_origin(name);
+        if self.arrays.is_empty() && message.api.key == ApiKey::DESCRIBE_TOPIC_PARTITIONS {
+            self.next_cursor = Some((field, origin == Origin::Foreign));
+            return Ok(());
+        }
+        match origin {
+            Origin::Own(change) => {
+                let owned = tenant.names.is_owned(name);
+                let standing = tenant.names.access(name).map(Standing::Shared);
+                self.element().standing = if owned { Some(Standing::Owned) } else { standing };
+                if message.resizable {
+                    return field.change(&change, edits);
+                }
+                if change != Change::NONE {
+                    let (range, bytes) = field.changed_in_stream(&change, 0)?;
+                    edits.replace(range, bytes);
+                }
+                Ok(())
+            }
+            Origin::Refused { cut, refusal, .. } => {
+                self.element().refusal = Some(refusal);
+                field.change(&Change { cut, put: "" }, edits)
+            }
+            // A transaction that commits offsets holds a partition of the brokers' own.
+            Origin::Foreign if message.api.key == ApiKey::DESCRIBE_TRANSACTIONS && INTERNAL_TOPICS.contains(&name) => {
+                Ok(())
+            }
+            Origin::Foreign => self.foreign(message, value, edits),
+        }
+    }
+
+    /// A name of groups or transactions.
+    fn name(&mut self, space: &Space, message: &Message, value: &Value<'_>, edits: &mut Edits) -> Result<(), Fault> {
+        let Some(field) = StringField::of(value) else { return Ok(()) };
+        match value.text().map(|name| space.origin(name)) {
+            Some(Origin::Own(change)) => field.change(&change, edits),
+            _ => self.foreign(message, value, edits),
+        }
+    }
+
+    /// Leaves the element out of a list; anywhere else such a name cannot be.
+    fn foreign(&mut self, message: &Message, value: &Value<'_>, edits: &mut Edits) -> Result<(), Fault> {
+        let fault = Fault::Foreign { field: value.field.name };
+        if !lists_all(message.api.key) || !message.resizable {
+            return Err(fault);
+        }
+        let open = self.arrays.last_mut().ok_or(fault)?;
+        if core::ptr::eq(open.array.field, value.field) {
+            // An array of plain names.
+            edits.replace(value.range.clone(), Vec::new());
+            open.dropped = open.dropped.saturating_add(1);
+        } else {
+            open.foreign = Some(value.field.name);
+            self.past_own_topics = true;
+        }
+        Ok(())
+    }
+
+    fn text(&mut self, tenant: &Tenant, message: &Message, value: &Value<'_>, edits: &mut Edits) {
+        let (Some(text), Some(field)) = (value.text(), StringField::of(value)) else { return };
+        if text.is_empty() {
+            return;
+        }
+        if message.resizable {
+            self.element().texts.push((field, text.to_owned()));
+            return;
+        }
+        // Its length has been passed on.
+        let code = self.element().code.as_ref().map_or(-1, |(_, code)| *code);
+        let shown = texts::shown(&tenant.names, code, None, text).filter(|shown| shown.len() <= text.len());
+        if shown.as_deref() != Some(text) {
+            field.overwrite(&shown.unwrap_or_default(), edits);
+        }
+    }
+
+    fn member_bytes(
+        &mut self,
+        tenant: &Tenant,
+        message: &Message,
+        value: &Value<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<(), Fault> {
+        let remembered = message.api.key != ApiKey::DESCRIBE_GROUPS && context.remembered() == 1;
+        let Some(blob) = value.bytes.filter(|_| self.consumer || remembered) else { return Ok(()) };
+        let renamed = Blob::of(value.field).renamed(blob, |name| match tenant.names.topic_origin(name.text()?) {
+            Origin::Own(change) if change != Change::NONE => StringField::of(name)?.changed(&change).ok(),
+            _ => None,
+        });
+        if let Some(blob) = renamed {
+            let mut bytes = Vec::with_capacity(blob.len().saturating_add(5));
+            put_length(&mut bytes, value.width, blob.len())?;
+            bytes.extend(blob);
+            context.edits.replace(value.range.clone(), bytes);
+        }
+        Ok(())
+    }
+
+    /// A name, or a pattern of names, whose kind other fields tell; and that kind.
+    fn resource(
+        &mut self,
+        tenant: &Tenant,
+        message: &Message,
+        value: &Value<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<(), Fault> {
+        if value.field.name == "ResourceType" {
+            let kind = value.number().and_then(|n| i8::try_from(n).ok()).unwrap_or(0);
+            self.element().resource_type = Some((value.range.clone(), kind));
+            return Ok(());
+        }
+        let Some(field) = StringField::of(value) else { return Ok(()) };
+        let text = value.text().ok_or(Fault::Foreign { field: value.field.name })?;
+        match value.field.name {
+            "ResourceName" => {
+                self.element().resource = Some((field, text.to_owned()));
+                Ok(())
+            }
+            "Key" => match i8::try_from(context.remembered()) {
+                Ok(key_type::GROUP) => self.name(&tenant.names.groups, message, value, context.edits),
+                Ok(key_type::TRANSACTION) => self.name(&tenant.names.transactions, message, value, context.edits),
+                Ok(key_type::SHARE) => field.set(Some(text.strip_suffix(':').unwrap_or(text)), context.edits),
+                _ => Ok(()),
+            },
+            "SubscribedTopicRegex" if text.is_empty() || tenant.names.topics.is_empty() => Ok(()),
+            "SubscribedTopicRegex" => field.set(regex::unwrap(tenant.names.topics.prefix(), text), context.edits),
+            _ => Err(Fault::Internal("a resource that nobody renames")),
+        }
+    }
+
+    fn array(&mut self, tenant: &Tenant, message: &Message, array: &Array, context: &mut Context<'_>) {
+        if !message.resizable && message.api.key == ApiKey::FETCH && message.version <= NAMES_UP_TO {
+            let prefix = tenant.names.topics.prefix().len();
+            if array.field.name == "Responses" && prefix > 0 {
+                context.edits.promise(i64::try_from(prefix).unwrap_or(i64::MAX).saturating_neg());
+            }
+        }
+        if array.has_end() {
+            self.arrays.push(OpenArray {
+                array: array.clone(),
+                mark: context.edits.len(),
+                dropped: 0,
+                foreign: None,
+                element: Element::default(),
+            });
+        }
+    }
+
+    fn element_end(
+        &mut self,
+        tenant: &Tenant,
+        message: &Message,
+        range: &Range<usize>,
+        context: &mut Context<'_>,
+    ) -> Result<(), Fault> {
+        let Some(open) = self.arrays.last_mut() else { return Ok(()) };
+        let element = core::mem::take(&mut open.element);
+        let foreign = open.foreign.take().is_some() || !is_shown(message, &element, tenant);
+        if foreign {
+            context.edits.truncate(open.mark);
+            context.edits.replace(range.clone(), Vec::new());
+            open.dropped = open.dropped.saturating_add(1);
+            context.host.count(Counter::ForeignElements, 1);
+            return Ok(());
+        }
+        if let (Some(standing), Some(id)) = (element.standing, element.topic_id) {
+            tenant.topic_ids.borrow_mut().insert(id, standing);
+        }
+        self.finish(tenant, message, element, context.edits)
+    }
+
+    fn array_end(&mut self, array: &Array, context: &mut Context<'_>) -> Result<(), Fault> {
+        let Some(open) = self.arrays.pop() else { return Ok(()) };
+        if open.dropped > 0 {
+            context.edits.recount(array, array.count.unwrap_or(0).saturating_sub(open.dropped))?;
+        }
+        Ok(())
+    }
+
+    /// Everything of a struct is known: what hangs together in it is put right.
+    fn finish(&self, tenant: &Tenant, message: &Message, element: Element, edits: &mut Edits) -> Result<(), Fault> {
+        let mut refusal = element.refusal.or_else(|| self.arrays.iter().rev().find_map(|open| open.element.refusal));
+        if let Some((field, name)) = &element.resource {
+            let (kind_at, kind) = element.resource_type.as_ref().map_or((None, TOPIC), |(at, kind)| (Some(at), *kind));
+            let origin = if kind == GROUP { tenant.names.groups.origin(name) } else { tenant.names.topic_origin(name) };
+            match origin {
+                Origin::Own(change) => field.change(&change, edits)?,
+                Origin::Refused { cut, refusal: why, resource_type } => {
+                    field.change(&Change { cut, put: "" }, edits)?;
+                    if let Some(at) = kind_at {
+                        edits.replace(at.clone(), resource_type.to_be_bytes().to_vec());
+                    }
+                    refusal = Some(why);
+                }
+                Origin::Foreign => return Err(Fault::Foreign { field: "ResourceName" }),
+            }
+        }
+        let around = || self.arrays.iter().rev().find_map(|open| open.element.code.as_ref().map(|(_, code)| *code));
+        let code = element.code.as_ref().map(|(_, code)| *code).or_else(around);
+        if let (Some(refusal), Some((at, _))) = (refusal, &element.code) {
+            edits.replace(at.clone(), (refusal as i16).to_be_bytes().to_vec());
+        }
+        for (field, text) in &element.texts {
+            let shown = match code {
+                Some(code) => texts::shown(&tenant.names, code, refusal, text),
+                // What a streams group lacks, in the words of its own topology.
+                None => texts::stripped(&tenant.names, text),
+            };
+            if shown.as_deref() != Some(text) {
+                let nullable = message.api.key != ApiKey::STREAMS_GROUP_HEARTBEAT;
+                field.set(shown.as_deref().or(if nullable { None } else { Some("") }), edits)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the next page begins; none when it would be among others' topics.
+    fn next_cursor(&mut self, tenant: &Tenant, partition: &Value<'_>, edits: &mut Edits) -> Result<(), Fault> {
+        let Some((name, foreign)) = self.next_cursor.take() else { return Ok(()) };
+        if foreign || self.past_own_topics {
+            // From the marker before the name to the tag section behind the number.
+            let range = name.range().start.saturating_sub(1)..partition.range.end.saturating_add(1);
+            edits.replace(range, vec![0xff]);
+            return Ok(());
+        }
+        let cut = tenant.names.topics.prefix().len();
+        name.change(&Change { cut, put: "" }, edits)
+    }
+
+    /// The answer to a question of the gateway's: nobody else sees it.
+    fn own_answer(
+        &mut self,
+        tenant: &Tenant,
+        known: &mut Known,
+        message: &Message,
+        event: &Event<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<(), Fault> {
+        if message.api.key != ApiKey::METADATA || message.version != METADATA_BY_ID {
+            return Ok(());
+        }
+        match event {
+            Event::Value(value) if value.field.entity == Entity::TopicName => {
+                let name = value.text().unwrap_or_default();
+                let shared = tenant.names.access(name).map(Standing::Shared);
+                self.body.standing = if tenant.names.is_owned(name) { Some(Standing::Owned) } else { shared };
+            }
+            Event::Value(value) if value.field.entity == Entity::TopicId => {
+                self.body.topic_id = value.bytes.and_then(|bytes| TopicId::try_from(bytes).ok());
+            }
+            Event::ElementEnd(field, _) if field.name == "Topics" => {
+                let element = core::mem::take(&mut self.body);
+                if let (Some(standing), Some(id)) = (element.standing, element.topic_id) {
+                    tenant.topic_ids.borrow_mut().insert(id, standing);
+                }
+            }
+            Event::End => {
+                *self = Answer::default();
+                let asked = known.asked.pop_front().unwrap_or_default();
+                let mut ids = tenant.topic_ids.borrow_mut();
+                known.judged.extend(asked.into_iter().filter(|id| ids.get(id).is_none()));
+                context.release();
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Answers that may hold what the request did not name.
+fn lists_all(key: ApiKey) -> bool {
+    matches!(
+        key,
+        ApiKey::METADATA
+            | ApiKey::DESCRIBE_TOPIC_PARTITIONS
+            | ApiKey::LIST_GROUPS
+            | ApiKey::LIST_TRANSACTIONS
+            | ApiKey::OFFSET_FETCH
+            | ApiKey::DESCRIBE_SHARE_GROUP_OFFSETS
+            // Members that joined past the gateway may have subscribed to anything.
+            | ApiKey::CONSUMER_GROUP_DESCRIBE
+            | ApiKey::SHARE_GROUP_DESCRIBE
+            | ApiKey::STREAMS_GROUP_DESCRIBE
+    )
+}
+
+/// Whether an element of ListConfigResources is the tenant's. Version 0 lists client metrics only, which are nobody's.
+fn is_shown(message: &Message, element: &Element, tenant: &Tenant) -> bool {
+    let Some((_, name)) = element.resource.as_ref().filter(|_| message.api.key == ApiKey::LIST_CONFIG_RESOURCES) else {
+        return true;
+    };
+    match element.resource_type {
+        Some((_, TOPIC)) => tenant.names.topic_origin(name) != Origin::Foreign,
+        Some((_, GROUP)) => tenant.names.groups.origin(name) != Origin::Foreign,
+        _ => false,
+    }
+}

@@ -1,0 +1,150 @@
+//! One connection: what its requests and answers know of each other.
+
+use std::collections::{HashSet, VecDeque};
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
+use std::rc::Rc;
+
+use bifrost_core::edits::Edits;
+use bifrost_core::fault::Fault;
+use bifrost_core::filter::{Context, Direction, Filter, Message};
+use bifrost_core::host::{Counter, Host};
+use bifrost_core::protocol::ApiKey;
+use bifrost_core::reader::put_unsigned_varint;
+use bifrost_core::walker::{Event, Value};
+
+use crate::Tenant;
+use crate::answer::Answer;
+use crate::request::Request;
+use crate::topic_ids::{TopicId, TopicIds};
+
+/// Metadata asks for topics by id from this version on (KIP-516).
+pub(crate) const METADATA_BY_ID: i16 = 12;
+
+/// Fetch sessions of one connection; a client uses one at a time.
+const SESSIONS_MAX: usize = 8;
+
+/// Masked ids whose answers may be under way; from this many to twice as many.
+const MASKED_MAX: usize = 1_024;
+
+/// Classic groups of one connection whose protocol type is remembered between JoinGroup and SyncGroup.
+const GROUPS_MAX: usize = 64;
+
+/// State of one connection.
+pub(crate) struct Connection {
+    tenant: Rc<Tenant>,
+    known: Known,
+    request: Request,
+    answer: Answer,
+}
+
+/// What is known of a connection between two messages.
+pub(crate) struct Known {
+    /// Fetch sessions that the broker has given to this connection (KIP-227). Brokers bind them to nothing, so that anybody who
+    /// guesses one could read in it.
+    pub(crate) sessions: VecDeque<i32>,
+    /// Ids that were masked in requests, as the client wrote them.
+    masked: TopicIds<()>,
+    /// Ids that the broker has just said are not the tenant's; until the next request has gone.
+    pub(crate) judged: HashSet<TopicId>,
+    /// Ids that the broker is being asked for, request by request.
+    pub(crate) asked: VecDeque<HashSet<TopicId>>,
+    /// Whether the broker can be asked for topics by id.
+    pub(crate) answers_by_id: bool,
+    /// Classic groups, by hash, that members have joined here, and whether they speak the consumer protocol.
+    groups: VecDeque<(u64, bool)>,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Known {
+            sessions: VecDeque::new(),
+            masked: TopicIds::new(MASKED_MAX),
+            judged: HashSet::new(),
+            asked: VecDeque::new(),
+            answers_by_id: false,
+            groups: VecDeque::new(),
+        }
+    }
+}
+
+impl Connection {
+    pub(crate) fn new(tenant: Rc<Tenant>) -> Self {
+        Connection { tenant, known: Known::default(), request: Request::default(), answer: Answer::default() }
+    }
+}
+
+impl Filter for Connection {
+    fn on_event(&mut self, message: &Message, event: &Event<'_>, context: &mut Context<'_>) -> Result<(), Fault> {
+        match message.direction {
+            Direction::Request => self.request.on_event(&self.tenant, &mut self.known, message, event, context),
+            Direction::Response => self.answer.on_event(&self.tenant, &mut self.known, message, event, context),
+        }
+    }
+}
+
+impl Known {
+    /// Hides an id that is not the tenant's behind one that no topic has.
+    pub(crate) fn mask(
+        &mut self,
+        tenant: &Tenant,
+        id: TopicId,
+        value: &Value<'_>,
+        edits: &mut Edits,
+        host: &mut dyn Host,
+    ) {
+        edits.replace(value.range.clone(), tenant.mask.apply(&id).to_vec());
+        self.masked.insert(id, ());
+        host.count(Counter::TopicIdsForeign, 1);
+    }
+
+    /// The id that the client wrote, when this is one that was masked.
+    pub(crate) fn unmasked(&mut self, tenant: &Tenant, id: &TopicId) -> Option<TopicId> {
+        let id = tenant.mask.apply(id);
+        self.masked.get(&id).map(|()| id)
+    }
+
+    /// Asks the broker whose topics these are.
+    pub(crate) fn ask(&mut self, ids: HashSet<TopicId>, context: &mut Context<'_>) {
+        let mut body = Vec::with_capacity(ids.len().saturating_mul(18).saturating_add(8));
+        put_unsigned_varint(&mut body, u32::try_from(ids.len()).unwrap_or(u32::MAX).saturating_add(1));
+        for id in &ids {
+            body.extend_from_slice(id);
+            // No name, no tags.
+            body.extend_from_slice(&[0, 0]);
+        }
+        // No creation, no authorized operations, no tags.
+        body.extend_from_slice(&[0, 0, 0]);
+        context.send(ApiKey::METADATA, METADATA_BY_ID, body);
+        self.asked.push_back(ids);
+    }
+
+    pub(crate) fn session_begins(&mut self, id: i32) {
+        if id != 0 && !self.sessions.contains(&id) {
+            push_bounded(&mut self.sessions, id, SESSIONS_MAX);
+        }
+    }
+
+    /// The group's members speak the consumer protocol, or do not.
+    pub(crate) fn group_speaks(&mut self, group: &[u8], consumer: bool) {
+        let group = hash(group);
+        self.groups.retain(|(known, _)| *known != group);
+        push_bounded(&mut self.groups, (group, consumer), GROUPS_MAX);
+    }
+
+    pub(crate) fn speaks_consumer(&self, group: &[u8]) -> Option<bool> {
+        let group = hash(group);
+        self.groups.iter().find(|(known, _)| *known == group).map(|(_, consumer)| *consumer)
+    }
+}
+
+/// Only names of one client meet here, so it need not be secret.
+fn hash(group: &[u8]) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(group)
+}
+
+fn push_bounded<T>(list: &mut VecDeque<T>, item: T, max: usize) {
+    if list.len() >= max {
+        list.pop_front();
+    }
+    list.push_back(item);
+}

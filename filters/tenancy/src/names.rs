@@ -1,0 +1,313 @@
+//! Names: from virtual to physical and back.
+//!
+//! A physical name is the prefix and the virtual name. Three kinds of names have another first part, chosen so that a broker
+//! refuses the name by itself, because `:` is not allowed in topic names:
+//!
+//! - *Impossible* names (`""`, `.`, `..`) would become possible behind a prefix. They get the prefix with `:` for its first
+//!   character, which has the same length, so they stream like any other name.
+//! - *Refused* names get `:<code>:<resource type>:`. The broker answers for them like for the others, in its own order; the
+//!   answer's error code is then replaced by the one in the name. So nothing has to be remembered between request and answer,
+//!   and no element has to be cut out and put back.
+//!
+//! Everything else that Kafka refuses (characters, length) it refuses behind the prefix too.
+
+use std::collections::HashMap;
+
+use crate::config::{Access, Config};
+
+/// Longest string of Kafka's protocol, bytes.
+const STRING_BYTES_MAX: usize = 32_767;
+
+/// Longest name of a topic.
+const TOPIC_NAME_MAX: usize = 249;
+
+/// Error codes of Kafka that refuse one element of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// TOPIC_AUTHORIZATION_FAILED: the topic is shared and this is not allowed with it.
+    Shared = 29,
+    /// CLUSTER_AUTHORIZATION_FAILED: the resource is the operator's.
+    Cluster = 31,
+    /// TOPIC_ALREADY_EXISTS: as a shared topic.
+    Exists = 36,
+    /// POLICY_VIOLATION: beyond `topicCreation`.
+    Policy = 44,
+}
+
+impl Refusal {
+    /// What is wrong, for a person.
+    pub(crate) const fn text(self) -> &'static str {
+        match self {
+            Refusal::Shared => {
+                "This topic is shared with this virtual cluster; it can be read, or written if it is shared so, but not changed."
+            }
+            Refusal::Cluster => "This resource belongs to the operator of the cluster, not to a virtual cluster.",
+            Refusal::Exists => "A shared topic of this virtual cluster has this name.",
+            Refusal::Policy => "The topic policy of this virtual cluster does not allow this.",
+        }
+    }
+
+    fn from_code(code: i64) -> Option<Refusal> {
+        [Refusal::Shared, Refusal::Cluster, Refusal::Exists, Refusal::Policy].into_iter().find(|r| *r as i64 == code)
+    }
+}
+
+/// How a name changes on its way: so many bytes off its front, then this in front.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Change<'a> {
+    pub(crate) cut: usize,
+    pub(crate) put: &'a str,
+}
+
+impl Change<'_> {
+    pub(crate) const NONE: Change<'static> = Change { cut: 0, put: "" };
+}
+
+/// What a physical name is to the tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin<'a> {
+    /// Its own, or a shared topic: this change makes the virtual name.
+    Own(Change<'a>),
+    /// A name that was refused on its way to the broker.
+    Refused {
+        /// Bytes before the virtual name.
+        cut: usize,
+        /// Why.
+        refusal: Refusal,
+        /// The resource type that the request had.
+        resource_type: i8,
+    },
+    /// Somebody else's.
+    Foreign,
+}
+
+/// What a request does to the topics it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deed {
+    /// Sees or consumes.
+    Read,
+    /// Produces.
+    Write,
+    /// Creates.
+    Create,
+    /// Deletes or configures.
+    Manage,
+}
+
+/// One kind of names: topics, groups, transactional ids or client ids.
+#[derive(Clone, Debug)]
+pub(crate) struct Space {
+    prefix: String,
+}
+
+impl Space {
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Whether names change at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.prefix.is_empty()
+    }
+
+    pub(crate) fn physical(&self) -> Change<'_> {
+        Change { cut: 0, put: &self.prefix }
+    }
+
+    pub(crate) fn origin<'a>(&self, physical: &'a str) -> Origin<'a> {
+        if physical.starts_with(&self.prefix) {
+            Origin::Own(Change { cut: self.prefix.len(), put: "" })
+        } else {
+            Origin::Foreign
+        }
+    }
+}
+
+/// All names of one tenant.
+#[derive(Debug)]
+pub(crate) struct Names {
+    pub(crate) topics: Space,
+    pub(crate) groups: Space,
+    pub(crate) transactions: Space,
+    pub(crate) clients: Space,
+    /// What stands before impossible topic names; as long as the prefix.
+    impossible: String,
+    /// By virtual name.
+    shared: HashMap<String, (String, Access)>,
+    /// Physical name to virtual name.
+    shared_back: HashMap<String, String>,
+}
+
+impl Names {
+    pub(crate) fn new(config: &Config) -> Self {
+        let space = |prefix: &String| Space { prefix: prefix.clone() };
+        let mut rest = config.topic_prefix.chars();
+        let impossible = if rest.next().is_some() { format!(":{}", rest.as_str()) } else { String::new() };
+        let shared = config.shared_topics.iter();
+        Names {
+            topics: space(&config.topic_prefix),
+            groups: space(&config.group_prefix),
+            transactions: space(&config.transaction_id_prefix),
+            clients: space(&config.client_id_prefix),
+            impossible,
+            shared: shared.clone().map(|s| (s.virtual_name().to_owned(), (s.topic.clone(), s.access))).collect(),
+            shared_back: shared.map(|s| (s.topic.clone(), s.virtual_name().to_owned())).collect(),
+        }
+    }
+
+    /// Whether all topic names change by the same number of bytes, so that they can be changed in a message that streams.
+    pub(crate) fn topics_grow_alike(&self) -> bool {
+        self.shared.is_empty()
+    }
+
+    /// What makes a virtual topic name physical, or why it must not reach a topic.
+    pub(crate) fn physical_topic(&self, name: &str, deed: Deed) -> Result<Change<'_>, Refusal> {
+        if let Some((topic, access)) = self.shared.get(name) {
+            return match (deed, access) {
+                (Deed::Read, _) | (Deed::Write, Access::ReadWrite) => Ok(Change { cut: name.len(), put: topic }),
+                (Deed::Create, _) => Err(Refusal::Exists),
+                (Deed::Write, Access::ReadOnly) | (Deed::Manage, _) => Err(Refusal::Shared),
+            };
+        }
+        let put = if matches!(name, "" | "." | "..") { &self.impossible } else { &self.topics.prefix };
+        Ok(Change { cut: 0, put })
+    }
+
+    /// What a physical topic name is to the tenant.
+    pub(crate) fn topic_origin<'a>(&'a self, physical: &'a str) -> Origin<'a> {
+        if let Some(name) = self.shared_back.get(physical) {
+            return Origin::Own(Change { cut: physical.len(), put: name });
+        }
+        if let own @ Origin::Own(_) = self.topics.origin(physical) {
+            return own;
+        }
+        if let Some("" | "." | "..") = physical.strip_prefix(&*self.impossible) {
+            return Origin::Own(Change { cut: self.impossible.len(), put: "" });
+        }
+        refused(physical).unwrap_or(Origin::Foreign)
+    }
+
+    /// Whether the topic with this physical name may be reached by this deed.
+    pub(crate) fn access(&self, physical: &str) -> Option<Access> {
+        match self.shared_back.get(physical).and_then(|name| self.shared.get(name)) {
+            Some((_, access)) => Some(*access),
+            None if physical.starts_with(self.topics.prefix()) => Some(Access::ReadWrite),
+            None => None,
+        }
+    }
+
+    /// Whether the topic with this physical name is the tenant's own and not only shared.
+    pub(crate) fn is_owned(&self, physical: &str) -> bool {
+        !self.shared_back.contains_key(physical) && physical.starts_with(self.topics.prefix())
+    }
+
+    /// What a client may call a topic at most, characters.
+    pub(crate) fn topic_name_max(&self) -> usize {
+        TOPIC_NAME_MAX.saturating_sub(self.topics.prefix.len())
+    }
+
+    /// Whether the changed name still fits Kafka's strings.
+    pub(crate) fn fits(name_bytes: usize, change: &Change<'_>) -> bool {
+        name_bytes.saturating_sub(change.cut).saturating_add(change.put.len()) <= STRING_BYTES_MAX
+    }
+}
+
+/// What stands before a refused name.
+pub(crate) fn refused_prefix(refusal: Refusal, resource_type: i8) -> String {
+    format!(":{}:{resource_type}:", refusal as i64)
+}
+
+fn refused(physical: &str) -> Option<Origin<'_>> {
+    let (code, rest) = physical.strip_prefix(':')?.split_once(':')?;
+    let (resource_type, name) = rest.split_once(':')?;
+    let refusal = Refusal::from_code(code.parse().ok()?)?;
+    let resource_type = resource_type.parse().ok()?;
+    Some(Origin::Refused { cut: physical.len().saturating_sub(name.len()), refusal, resource_type })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::SharedTopic;
+
+    fn names(prefix: &str) -> Names {
+        let shared = |topic: &str, shown_as: &str, access| SharedTopic {
+            topic: topic.to_owned(),
+            shown_as: Some(shown_as.to_owned()),
+            access,
+        };
+        Names::new(&Config {
+            topic_prefix: prefix.to_owned(),
+            shared_topics: vec![
+                shared("reference.countries", "countries", Access::ReadOnly),
+                shared("public.events", "events", Access::ReadWrite),
+            ],
+            ..Config::default()
+        })
+    }
+
+    fn apply(name: &str, change: &Change<'_>) -> String {
+        format!("{}{}", change.put, name.get(change.cut..).unwrap())
+    }
+
+    fn back(names: &Names, physical: &str) -> Option<String> {
+        match names.topic_origin(physical) {
+            Origin::Own(change) => Some(apply(physical, &change)),
+            Origin::Refused { cut, .. } => physical.get(cut..).map(str::to_owned),
+            Origin::Foreign => None,
+        }
+    }
+
+    #[test]
+    fn every_name_comes_back_as_it_went() {
+        for prefix in ["acme.", "t", "t1-", ""] {
+            let names = names(prefix);
+            for name in ["orders", "", ".", "..", "acme.orders", ":44:2:x", "a:b", "countries", "events", "é"] {
+                if prefix.is_empty() && name.starts_with(':') {
+                    continue;
+                }
+                let change = names.physical_topic(name, Deed::Read).unwrap();
+                let physical = apply(name, &change);
+                assert_eq!(back(&names, &physical).as_deref(), Some(name), "{prefix} {name} {physical}");
+            }
+        }
+    }
+
+    #[test]
+    fn impossible_names_stay_impossible_and_grow_like_the_others() {
+        let names = names("acme.");
+        for name in ["", ".", ".."] {
+            let change = names.physical_topic(name, Deed::Create).unwrap();
+            assert!(change.put.contains(':') && change.put.len() == "acme.".len());
+        }
+    }
+
+    #[test]
+    fn names_of_others_are_foreign() {
+        let names = names("acme.");
+        for physical in ["orders", "acm", "acme", "", "ACME.x", "__consumer_offsets", "reference.other", "countries"] {
+            assert_eq!(names.topic_origin(physical), Origin::Foreign, "{physical}");
+        }
+    }
+
+    #[test]
+    fn shared_topics_are_reached_only_as_they_are_shared() {
+        let names = names("acme.");
+        let physical = |name, deed| names.physical_topic(name, deed).map(|change| apply(name, &change));
+        assert_eq!(physical("countries", Deed::Read).as_deref(), Ok("reference.countries"));
+        assert_eq!(physical("countries", Deed::Write), Err(Refusal::Shared));
+        assert_eq!(physical("events", Deed::Write).as_deref(), Ok("public.events"));
+        assert_eq!(physical("events", Deed::Manage), Err(Refusal::Shared));
+        assert_eq!(physical("events", Deed::Create), Err(Refusal::Exists));
+    }
+
+    #[test]
+    fn a_refused_name_says_why() {
+        let names = names("acme.");
+        let physical = format!("{}1", refused_prefix(Refusal::Cluster, 4));
+        assert_eq!(
+            names.topic_origin(&physical),
+            Origin::Refused { cut: 6, refusal: Refusal::Cluster, resource_type: 4 }
+        );
+    }
+}

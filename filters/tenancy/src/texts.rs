@@ -1,0 +1,108 @@
+//! Brokers' error texts: what of them a tenant may read.
+//!
+//! A text is passed on with the tenant's prefixes taken off its names, and only with error codes whose texts quote nothing but
+//! what the request said. Any other text is left out; the error code stays.
+
+use crate::names::{Names, Refusal, Space};
+
+/// INVALID_TOPIC_EXCEPTION. A name that collides with another one is refused with that name in the text, whoever owns it.
+const INVALID_TOPIC: i16 = 17;
+
+/// Codes whose texts quote only the request: 2 CORRUPT_MESSAGE, 3 UNKNOWN_TOPIC_OR_PARTITION, 10 MESSAGE_TOO_LARGE,
+/// 24 INVALID_GROUP_ID, 25 UNKNOWN_MEMBER_ID, 36 TOPIC_ALREADY_EXISTS, 37 INVALID_PARTITIONS, 38 INVALID_REPLICATION_FACTOR,
+/// 39 INVALID_REPLICA_ASSIGNMENT, 40 INVALID_CONFIG, 42 INVALID_REQUEST, 44 POLICY_VIOLATION, 68 NON_EMPTY_GROUP,
+/// 69 GROUP_ID_NOT_FOUND, 82 FENCED_INSTANCE_ID, 87 INVALID_RECORD, 100 UNKNOWN_TOPIC_ID, 110 FENCED_MEMBER_EPOCH,
+/// 111 UNRELEASED_INSTANCE_ID, 112 UNSUPPORTED_ASSIGNOR, 113 STALE_MEMBER_EPOCH, 121 INVALID_RECORD_STATE,
+/// 130 STREAMS_INVALID_TOPOLOGY, 131 STREAMS_INVALID_TOPOLOGY_EPOCH, 132 STREAMS_TOPOLOGY_FENCED; 0: a remark.
+const QUOTING_THE_REQUEST: &[i16] =
+    &[0, 2, 3, 10, 24, 25, 36, 37, 38, 39, 40, 42, 44, 68, 69, 82, 87, 100, 110, 111, 112, 113, 121, 130, 131, 132];
+
+/// What stands in place of a broker's text; `None` for nothing.
+pub(crate) fn shown(names: &Names, code: i16, refusal: Option<Refusal>, text: &str) -> Option<String> {
+    if let Some(refusal) = refusal {
+        return Some(refusal.text().to_owned());
+    }
+    if code == INVALID_TOPIC {
+        return Some(format!(
+            "This name is not possible: a topic's name has 1 to {} characters out of a-z, A-Z, 0-9, '.', '_' and '-', is not \
+             '.' or '..', and differs from other names in more than '.' and '_'.",
+            names.topic_name_max()
+        ));
+    }
+    if !QUOTING_THE_REQUEST.contains(&code) {
+        return None;
+    }
+    stripped(names, text)
+}
+
+/// The text without the tenant's prefixes, or `None` when they cannot be told from other words.
+pub(crate) fn stripped(names: &Names, text: &str) -> Option<String> {
+    let mut shown = text.to_owned();
+    for space in [&names.topics, &names.groups, &names.transactions] {
+        shown = without(space, shown)?;
+    }
+    Some(shown)
+}
+
+fn without(space: &Space, text: String) -> Option<String> {
+    let prefix = space.prefix();
+    if prefix.is_empty() || !text.contains(prefix) {
+        return Some(text);
+    }
+    // A prefix like `t` begins words, too.
+    if !prefix.ends_with(|c: char| !c.is_alphanumeric()) {
+        return None;
+    }
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = &*text;
+    while let Some((before, after)) = rest.split_once(prefix) {
+        shown.push_str(before);
+        if shown.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-')) {
+            // In the middle of a name.
+            shown.push_str(prefix);
+        }
+        rest = after;
+    }
+    shown.push_str(rest);
+    Some(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    fn names(prefix: &str) -> Names {
+        let prefix = || prefix.to_owned();
+        Names::new(&Config {
+            topic_prefix: prefix(),
+            group_prefix: prefix(),
+            transaction_id_prefix: prefix(),
+            ..Config::default()
+        })
+    }
+
+    #[test]
+    fn own_names_are_shown_as_the_tenant_knows_them() {
+        let shown = shown(&names("acme."), 36, None, "Topic 'acme.orders' already exists.");
+        assert_eq!(shown.as_deref(), Some("Topic 'orders' already exists."));
+    }
+
+    #[test]
+    fn a_prefix_inside_a_name_is_part_of_it() {
+        let shown = stripped(&names("t1-"), "t1-about-t1-x and (t1-y)");
+        assert_eq!(shown.as_deref(), Some("about-t1-x and (y)"));
+    }
+
+    #[test]
+    fn a_collision_never_quotes_the_other_topic() {
+        let text = "Topic 'acme.a.b' collides with existing topics: globex_a.b";
+        assert!(!shown(&names("acme."), 17, None, text).unwrap().contains("globex"));
+    }
+
+    #[test]
+    fn texts_of_other_codes_and_with_ambiguous_prefixes_are_left_out() {
+        assert_eq!(shown(&names("acme."), -1, None, "java.lang.Exception: globex.x"), None);
+        assert_eq!(shown(&names("t"), 36, None, "Topic 'torders' already exists."), None);
+    }
+}
