@@ -63,6 +63,19 @@ impl Edits {
         self.list.truncate(len);
     }
 
+    /// Takes the newest edit back when it removes exactly `range`.
+    pub(crate) fn take_removal(&mut self, range: &Range<usize>) -> bool {
+        self.list.pop_if(|(removed, bytes)| removed == range && bytes.is_empty()).is_some()
+    }
+
+    /// Moves every edit towards the front, by what `by` says for its first byte.
+    pub(crate) fn move_back(&mut self, by: impl Fn(usize) -> usize) {
+        for (range, _) in &mut self.list {
+            let by = by(range.start);
+            *range = range.start.saturating_sub(by)..range.end.saturating_sub(by);
+        }
+    }
+
     /// By how many bytes the edits from the `from`th on make the frame longer (or shorter, negative).
     #[must_use]
     pub fn growth(&self, from: usize) -> i64 {

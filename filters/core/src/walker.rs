@@ -228,6 +228,11 @@ impl Walker {
         self.body_tags.as_ref()
     }
 
+    /// True inside a tagged field, whose size an edit changes.
+    pub(crate) fn is_in_tagged_field(&self) -> bool {
+        self.levels.iter().any(|level| matches!(level, Level::Tagged { .. }))
+    }
+
     /// True between two fields of the body when no record bytes can follow.
     #[must_use]
     pub fn in_trailer(&self) -> bool {

@@ -127,6 +127,8 @@ impl Answer {
             }
             Entity::GroupId => self.name(&names.groups, message, value, context.edits),
             Entity::TransactionalId => self.name(&names.transactions, message, value, context.edits),
+            // Why configs are missing in an answer that is none of this.
+            Entity::ErrorCode if value.field.name == "TopicConfigErrorCode" => Ok(()),
             Entity::ErrorCode => {
                 let code = value.number().and_then(|n| i16::try_from(n).ok()).unwrap_or(-1);
                 self.element().code = Some((value.range.clone(), code));
@@ -366,7 +368,7 @@ impl Answer {
             return Ok(());
         }
         if let (Some(standing), Some(id)) = (element.standing, element.topic_id) {
-            tenant.topic_ids.borrow_mut().insert(id, standing);
+            tenant.topic_ids.borrow_mut().learn(id, standing, context.host);
         }
         self.finish(tenant, message, element, context.edits)
     }
@@ -453,14 +455,14 @@ impl Answer {
             Event::ElementEnd(field, _) if field.name == "Topics" => {
                 let element = core::mem::take(&mut self.body);
                 if let (Some(standing), Some(id)) = (element.standing, element.topic_id) {
-                    tenant.topic_ids.borrow_mut().insert(id, standing);
+                    tenant.topic_ids.borrow_mut().learn(id, standing, context.host);
                 }
             }
             Event::End => {
                 *self = Answer::default();
                 let asked = known.asked.pop_front().unwrap_or_default();
                 let mut ids = tenant.topic_ids.borrow_mut();
-                known.judged.extend(asked.into_iter().filter(|id| ids.get(id).is_none()));
+                known.judged.extend(asked.into_iter().filter(|id| ids.get(id, context.host).is_none()));
                 context.release();
             }
             _ => {}

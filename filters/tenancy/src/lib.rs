@@ -45,16 +45,13 @@ pub use decisions::{Decision, decision};
 
 use connection::Connection;
 use names::Names;
-use topic_ids::{Mask, Standing, TopicIds};
+use topic_ids::{Mask, TenantIds};
 
 /// The first Metadata version whose request does not create topics unless it says so.
 const METADATA_WITHOUT_CREATION: i16 = 4;
 
 /// The last versions of Produce and Fetch that name topics.
 const NAMES_UP_TO: i16 = 12;
-
-/// Topic ids that a worker remembers as the tenant's; from this many to twice as many.
-const TOPIC_IDS_MAX: usize = 16_384;
 
 /// The configured filter.
 pub struct Tenancy {
@@ -65,7 +62,7 @@ pub struct Tenancy {
 struct Tenant {
     config: Config,
     names: Names,
-    topic_ids: RefCell<TopicIds<Standing>>,
+    topic_ids: RefCell<TenantIds>,
     mask: Mask,
 }
 
@@ -74,8 +71,8 @@ impl Tenancy {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let names = Names::new(&config);
-        let tenant =
-            Tenant { config, names, topic_ids: RefCell::new(TopicIds::new(TOPIC_IDS_MAX)), mask: Mask::random() };
+        let topic_ids = RefCell::new(TenantIds::new(&config));
+        let tenant = Tenant { config, names, topic_ids, mask: Mask::random() };
         Tenancy { tenant: Rc::new(tenant) }
     }
 }

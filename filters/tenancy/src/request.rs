@@ -255,7 +255,7 @@ impl Request {
         if id == topic_ids::NONE {
             return;
         }
-        let standing = tenant.topic_ids.borrow_mut().get(&id);
+        let standing = tenant.topic_ids.borrow_mut().get(&id, context.host);
         if standing.is_some_and(|standing| standing.allows(deed(message.api.key))) {
             return;
         }

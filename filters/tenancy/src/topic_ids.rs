@@ -2,11 +2,16 @@
 //!
 //! An id never changes its name, so what is known stays known; it is only forgotten for lack of room. That an id is not the
 //! tenant's is never kept: it is asked for again with the next request that uses it.
+//!
+//! Each worker remembers for itself and tells the others through shared data: what a client's Metadata answer has shown on one
+//! worker is known when its Produce request, which cannot wait, comes by another.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, RandomState};
+use std::hash::{BuildHasher as _, DefaultHasher, Hash as _, Hasher as _, RandomState};
 
-use crate::config::Access;
+use bifrost_core::host::Host;
+
+use crate::config::{Access, Config};
 use crate::names::Deed;
 
 /// A topic id as it lies in a message.
@@ -25,6 +30,23 @@ pub(crate) enum Standing {
 }
 
 impl Standing {
+    const fn code(self) -> u8 {
+        match self {
+            Standing::Owned => 0,
+            Standing::Shared(Access::ReadOnly) => 1,
+            Standing::Shared(Access::ReadWrite) => 2,
+        }
+    }
+
+    const fn from_code(code: u8) -> Option<Standing> {
+        match code {
+            0 => Some(Standing::Owned),
+            1 => Some(Standing::Shared(Access::ReadOnly)),
+            2 => Some(Standing::Shared(Access::ReadWrite)),
+            _ => None,
+        }
+    }
+
     pub(crate) fn allows(self, deed: Deed) -> bool {
         match (self, deed) {
             (Standing::Owned, _) | (Standing::Shared(_), Deed::Read) => true,
@@ -66,6 +88,77 @@ impl<V: Copy> TopicIds<V> {
     }
 }
 
+/// Ids that one worker remembers as the tenant's; from this many to twice as many.
+const NEAR_MAX: usize = 16_384;
+
+/// Shared ids lie under as many keys ...
+const SLOTS: u8 = 64;
+/// ... of at most this many bytes each, so that a change moves little: about 16,000 ids in 280 KiB altogether.
+const SLOT_BYTES_MAX: usize = 256 * ENTRY_BYTES;
+/// An id and a standing.
+const ENTRY_BYTES: usize = 17;
+
+/// How often a lost race for a slot is tried again before it is left to the next answer.
+const RACES_MAX: usize = 16;
+
+/// The ids that are known to be the tenant's.
+#[derive(Debug)]
+pub(crate) struct TenantIds {
+    near: TopicIds<Standing>,
+    /// What the ids were judged by: under another configuration they have to be learned again.
+    judged_by: u64,
+}
+
+impl TenantIds {
+    pub(crate) fn new(config: &Config) -> Self {
+        let mut hasher = DefaultHasher::new();
+        format!("{config:?}").hash(&mut hasher);
+        TenantIds { near: TopicIds::new(NEAR_MAX), judged_by: hasher.finish() }
+    }
+
+    pub(crate) fn get(&mut self, id: &TopicId, host: &mut dyn Host) -> Option<Standing> {
+        if let Some(standing) = self.near.get(id) {
+            return Some(standing);
+        }
+        let (slot, _) = host.shared(&self.key(id))?;
+        let standing = find(&slot, id)?;
+        self.near.insert(*id, standing);
+        Some(standing)
+    }
+
+    pub(crate) fn learn(&mut self, id: TopicId, standing: Standing, host: &mut dyn Host) {
+        if self.near.get(&id) == Some(standing) {
+            return;
+        }
+        self.near.insert(id, standing);
+        let key = self.key(&id);
+        for _ in 0..RACES_MAX {
+            let (mut slot, version) = host.shared(&key).unwrap_or_default();
+            if find(&slot, &id) == Some(standing) {
+                return;
+            }
+            // The oldest come first.
+            let excess = slot.len().saturating_add(ENTRY_BYTES).saturating_sub(SLOT_BYTES_MAX);
+            slot.drain(..excess);
+            slot.extend_from_slice(&id);
+            slot.push(standing.code());
+            if host.set_shared(&key, &slot, version) {
+                return;
+            }
+        }
+    }
+
+    fn key(&self, id: &TopicId) -> String {
+        let slot = id.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte)) % SLOTS;
+        format!("bifrost.topic_ids.{:x}.{slot}", self.judged_by)
+    }
+}
+
+fn find(slot: &[u8], id: &TopicId) -> Option<Standing> {
+    let entry = slot.chunks_exact(ENTRY_BYTES).find(|entry| entry.starts_with(id))?;
+    Standing::from_code(*entry.last()?)
+}
+
 /// Makes an id that no topic has from one that is not the tenant's, so that the broker itself says so. Secret: a client that
 /// knew it could write an id that becomes another tenant's.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +177,8 @@ impl Mask {
 
 #[cfg(test)]
 mod tests {
+    use bifrost_testkit::host::FakeHost;
+
     use super::*;
 
     fn id(n: usize) -> TopicId {
@@ -100,6 +195,34 @@ mod tests {
             assert!(ids.young.len() + ids.old.len() <= 200);
         }
         assert!(ids.get(&id(1)).is_none());
+    }
+
+    #[test]
+    fn what_one_worker_learns_the_others_know_as_long_as_they_judge_alike() {
+        let host = &mut FakeHost::default();
+        let config = Config { topic_prefix: "a.".to_owned(), ..Config::default() };
+        let (mut one, mut other) = (TenantIds::new(&config), TenantIds::new(&config));
+        for n in 1..=100 {
+            one.learn(id(n), Standing::Owned, host);
+        }
+        assert_eq!(other.get(&id(100), host), Some(Standing::Owned));
+        assert_eq!(other.get(&id(101), host), None);
+        assert_eq!(TenantIds::new(&Config::default()).get(&id(100), host), None);
+    }
+
+    #[test]
+    fn shared_memory_is_bounded_and_keeps_the_newest() {
+        let host = &mut FakeHost::default();
+        let mut ids = TenantIds::new(&Config::default());
+        for n in 1..=40_000 {
+            ids.learn(id(n), Standing::Owned, host);
+        }
+        for slot in 0..SLOTS {
+            let (bytes, _) = host.shared(&format!("bifrost.topic_ids.{:x}.{slot}", ids.judged_by)).unwrap();
+            assert!(bytes.len() <= SLOT_BYTES_MAX);
+        }
+        assert_eq!(TenantIds::new(&Config::default()).get(&id(40_000), host), Some(Standing::Owned));
+        assert_eq!(TenantIds::new(&Config::default()).get(&id(1), host), None);
     }
 
     #[test]

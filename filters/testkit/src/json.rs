@@ -49,6 +49,25 @@ pub fn request(key: ApiKey, version: i16, correlation_id: i32, client_id: &str, 
     writer.out
 }
 
+/// A response frame, size included; what `body` leaves out is written as in [`request`].
+///
+/// # Panics
+/// When the tables do not know `key`, or `body` does not fit it.
+#[must_use]
+pub fn response(key: ApiKey, version: i16, correlation_id: i32, body: &Value) -> Vec<u8> {
+    let api = api(key).expect("an API of the tables");
+    let mut writer = Writer { api, version, flexible: api.flexible.contains(version), out: vec![0; 4] };
+    writer.out.extend(correlation_id.to_be_bytes());
+    // ApiVersions answers have header version 0 in every version (KIP-511).
+    if writer.flexible && key != ApiKey::API_VERSIONS {
+        writer.out.push(0);
+    }
+    writer.fields(api.response, body);
+    let size = u32::try_from(writer.out.len() - 4).expect("answers are small");
+    writer.out[..4].copy_from_slice(&size.to_be_bytes());
+    writer.out
+}
+
 struct Writer {
     api: &'static Api,
     version: i16,
@@ -192,7 +211,7 @@ pub fn read(key: ApiKey, version: i16, direction: Direction, frame: &[u8]) -> Re
             let correlation_id = reader.number(4)? as i32;
             let length = reader.number(2)?;
             if length >= 0 {
-                client_id = Some(text(reader.take(length as usize)?)?);
+                client_id = Some(text(reader.take(length as usize)?));
             }
             (correlation_id, api.request, reader.flexible)
         }
@@ -314,7 +333,7 @@ impl<'f> Reader<'f> {
             Kind::Uuid => Value::from(hex(self.take(16)?)),
             Kind::String => match self.length(false)? {
                 None => Value::Null,
-                Some(length) => Value::from(text(self.take(length)?)?),
+                Some(length) => Value::from(text(self.take(length)?)),
             },
             Kind::Bytes | Kind::Records => match self.length(true)? {
                 None => Value::Null,
@@ -329,8 +348,9 @@ impl<'f> Reader<'f> {
     }
 }
 
-fn text(bytes: &[u8]) -> Result<String, String> {
-    String::from_utf8(bytes.to_vec()).map_err(|_| "text that is not UTF-8".to_owned())
+/// As Kafka reads it: what is no UTF-8 is replaced.
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// Bytes as hexadecimal text.

@@ -122,7 +122,7 @@ pub(super) fn own_answer(api: &Api, version: i16, correlation_id: i32, body: &[u
     Ok(frame)
 }
 
-fn write_size(frame: &mut [u8]) -> Result<(), Fault> {
+pub(super) fn write_size(frame: &mut [u8]) -> Result<(), Fault> {
     let size = frame.len().checked_sub(SIZE_BYTES).and_then(|size| i32::try_from(size).ok());
     let size = size.ok_or(Fault::Internal("frame too large to write"))?;
     let field = frame.get_mut(..SIZE_BYTES).ok_or(Fault::Internal("frame without a size"))?;

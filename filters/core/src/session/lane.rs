@@ -4,6 +4,8 @@ use crate::filter::Plan;
 use crate::protocol::Api;
 use crate::stream::Stream;
 
+use super::collected::Collected;
+
 /// A request whose answer has not begun.
 #[derive(Debug)]
 pub(super) struct InFlight {
@@ -47,6 +49,8 @@ pub(super) enum State {
     Replace { left: usize },
     /// Collecting a frame of this many bytes.
     Whole { frame_bytes: usize },
+    /// Collecting what is to be kept of a response.
+    Collect(Box<Collected>),
     /// Looking at a frame's fields as it streams past.
     Stream(Box<Stream>),
 }
@@ -64,6 +68,15 @@ pub(super) struct Lane {
 impl Lane {
     pub(super) fn new() -> Self {
         Lane { carry: Vec::new(), state: State::Boundary, current: None }
+    }
+
+    /// Bytes that are kept of frames that are not complete.
+    pub(super) fn held_bytes(&self) -> usize {
+        let collected = match &self.state {
+            State::Collect(collected) => collected.held_bytes(),
+            _ => 0,
+        };
+        self.carry.len().saturating_add(collected)
     }
 
     pub(super) fn at_boundary(&self) -> bool {

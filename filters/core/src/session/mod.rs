@@ -6,6 +6,7 @@
 //! output, to be passed on. Then call [`Session::poll_action`] until it gives `None`. A fault ends both
 //! connections; the session is not used again.
 
+mod collected;
 mod frame;
 mod lane;
 mod request;
@@ -213,7 +214,8 @@ impl Session {
     /// Bytes that are kept in memory for this connection.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        self.downstream.carry.len().saturating_add(self.upstream.carry.len()).saturating_add(self.answer_bytes)
+        let lanes = self.downstream.held_bytes().saturating_add(self.upstream.held_bytes());
+        lanes.saturating_add(self.answer_bytes)
     }
 
     /// Books the bytes that this connection keeps in memory.
@@ -279,6 +281,13 @@ impl Session {
                         Direction::Request if !self.whole_request(view, at..end, host)? => continue,
                         Direction::Request => {}
                         Direction::Response => self.whole_response(view, at..end, host)?,
+                    }
+                    at = end;
+                }
+                State::Collect(_) => {
+                    let end = self.collect_response(view, at, host)?;
+                    if matches!(self.upstream.state, State::Collect(_)) {
+                        return Ok(None);
                     }
                     at = end;
                 }

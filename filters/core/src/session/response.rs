@@ -3,6 +3,7 @@
 use core::ops::Range;
 
 use super::Session;
+use super::collected::Collected;
 use super::frame::{Audience, frame_bytes, walk_whole};
 use super::lane::{Role, State};
 use crate::api_versions::{self, Narrowing};
@@ -48,13 +49,51 @@ impl Session {
                 let walker = Walker::response(api, version, frame_bytes);
                 State::Stream(Box::new(Stream::new(walker, message, at, frame_bytes, Plan::Head)?))
             }
-            Plan::Whole => {
+            // The version of an ApiVersions answer is only known when it is there.
+            Plan::Whole if api.key == ApiKey::API_VERSIONS || view.len().saturating_sub(at) >= frame_bytes => {
                 self.chain.limits().check_held(frame_bytes)?;
                 State::Whole { frame_bytes }
+            }
+            Plan::Whole => {
+                let own = matches!(request.role, Role::Own);
+                let message = Message { api, version, direction: Direction::Response, resizable: true, own };
+                let walker = Walker::response(api, version, frame_bytes);
+                State::Collect(Box::new(Collected::new(walker, message, frame_bytes)))
             }
         };
         self.upstream.current = Some(request);
         Ok(true)
+    }
+
+    /// Takes what has come of a response that is being collected; gives the offset behind it.
+    pub(super) fn collect_response(
+        &mut self,
+        view: &mut View<'_>,
+        at: usize,
+        host: &mut dyn Host,
+    ) -> Result<usize, Fault> {
+        const LOST: Fault = Fault::Internal("response without a request");
+        let State::Collect(mut collected) = core::mem::replace(&mut self.upstream.state, State::Boundary) else {
+            return Err(LOST);
+        };
+        let request = self.upstream.current.as_mut().ok_or(LOST)?;
+        let own = matches!(request.role, Role::Own);
+        let mut audience =
+            Audience { filters: &mut self.filters, host, wishes: &mut self.wishes, memos: &mut request.memos };
+        let end = view.len().min(at.saturating_add(collected.missing()));
+        let piece = view.slice(at..end)?.get(..end.saturating_sub(at)).ok_or(Fault::Internal("short piece"))?;
+        collected
+            .push(piece, self.chain.limits(), &mut |message, event, edits| audience.on_event(message, event, edits))?;
+        if collected.missing() > 0 {
+            view.replace(at..end, Vec::new());
+            self.upstream.state = State::Collect(collected);
+            return Ok(end);
+        }
+        self.upstream.current = None;
+        self.grant()?;
+        self.own_answered |= own;
+        view.replace(at..end, if own { Vec::new() } else { collected.finish()? });
+        Ok(end)
     }
 
     /// Our answer, once the carrier's answer has been taken away.

@@ -14,6 +14,7 @@
 mod agreement;
 mod answers;
 mod api_versions;
+mod collected;
 mod decisions;
 mod golden;
 mod host_calls;
