@@ -7,16 +7,17 @@ use bifrost_core::fault::Fault;
 use bifrost_core::filter::{Context, Message};
 use bifrost_core::host::Counter;
 use bifrost_core::protocol::{ApiKey, Entity};
-use bifrost_core::reader::put_length;
 use bifrost_core::walker::{Array, Event, Value};
 
 use crate::connection::{Known, METADATA_BY_ID};
-use crate::consumer_protocol::{Blob, CONSUMER};
+use crate::consumer_protocol::{self, CONSUMER};
 use crate::names::{Change, Origin, Refusal, Space};
-use crate::request::{DEAD_LETTER_TOPIC, GROUP, TOPIC, key_type};
+use crate::request::{GROUP, TOPIC};
 use crate::string_field::StringField;
 use crate::topic_ids::{self, Standing, TopicId};
-use crate::{NAMES_UP_TO, Tenant, regex, texts};
+use crate::topic_pages::TopicPage;
+use crate::topic_policy::DEAD_LETTER_TOPIC;
+use crate::{NAMES_UP_TO, Tenant, coordinator_key, regex, texts};
 
 /// "Not asked for": the rights that a broker tells are those of the gateway.
 const NO_OPERATIONS: i32 = i32::MIN;
@@ -30,13 +31,11 @@ pub(crate) struct Answer {
     body: Element,
     /// Arrays that have begun and not ended.
     arrays: Vec<OpenArray>,
-    /// Ids of the gateway's own question that turned out to be the tenant's.
+    /// ApiVersions: the element is that of Metadata.
     metadata_key: bool,
     /// The group's members speak the consumer protocol.
     consumer: bool,
-    /// DescribeTopicPartitions: something of others was met, so all that follows is.
-    past_own_topics: bool,
-    next_cursor: Option<(StringField, bool)>,
+    topic_page: TopicPage,
 }
 
 /// An array and its element that is being walked.
@@ -146,7 +145,16 @@ impl Answer {
                 (Some(id), Some(field)) => field.set(Some(id), context.edits),
                 _ => Ok(()),
             },
-            Entity::MemberMetadata => self.member_bytes(tenant, message, value, context),
+            Entity::MemberMetadata => {
+                let remembered = message.api.key != ApiKey::DESCRIBE_GROUPS && context.remembered() == 1;
+                if !self.consumer && !remembered {
+                    return Ok(());
+                }
+                consumer_protocol::rename(value, context.edits, |name| match names.topic_origin(name) {
+                    Origin::Own(change) => Some(change),
+                    _ => None,
+                })
+            }
             Entity::ResourceName => self.resource(tenant, message, value, context),
             _ => self.other(tenant, known, message, value, context),
         }
@@ -178,7 +186,9 @@ impl Answer {
                 known.answers_by_id = value.number().is_some_and(|max| max >= i64::from(METADATA_BY_ID));
                 self.metadata_key = false;
             }
-            "PartitionIndex" if self.arrays.is_empty() => self.next_cursor(tenant, value, context.edits)?,
+            "PartitionIndex" if self.arrays.is_empty() => {
+                self.topic_page.next_partition(&tenant.names, value, context.edits)?;
+            }
             "Name" if message.api.key == ApiKey::DESCRIBE_CONFIGS => {
                 self.element().names_topic = value.text() == Some(DEAD_LETTER_TOPIC);
             }
@@ -205,7 +215,7 @@ impl Answer {
         let name = value.text().unwrap_or(":");
         let origin = tenant.names.topic_origin(name);
         if self.arrays.is_empty() && message.api.key == ApiKey::DESCRIBE_TOPIC_PARTITIONS {
-            self.next_cursor = Some((field, origin == Origin::Foreign));
+            self.topic_page.next_topic(field, &origin);
             return Ok(());
         }
         match origin {
@@ -213,14 +223,7 @@ impl Answer {
                 let owned = tenant.names.is_owned(name);
                 let standing = tenant.names.access(name).map(Standing::Shared);
                 self.element().standing = if owned { Some(Standing::Owned) } else { standing };
-                if message.resizable {
-                    return field.change(&change, edits);
-                }
-                if change != Change::NONE {
-                    let (range, bytes) = field.changed_in_stream(&change, 0)?;
-                    edits.replace(range, bytes);
-                }
-                Ok(())
+                if message.resizable { field.change(&change, edits) } else { field.change_in_stream(&change, 0, edits) }
             }
             Origin::Refused { cut, refusal, .. } => {
                 self.element().refusal = Some(refusal);
@@ -256,7 +259,7 @@ impl Answer {
             open.dropped = open.dropped.saturating_add(1);
         } else {
             open.foreign = Some(value.field.name);
-            self.past_own_topics = true;
+            self.topic_page.past_own_topics = true;
         }
         Ok(())
     }
@@ -276,28 +279,6 @@ impl Answer {
         if shown.as_deref() != Some(text) {
             field.overwrite(&shown.unwrap_or_default(), edits);
         }
-    }
-
-    fn member_bytes(
-        &mut self,
-        tenant: &Tenant,
-        message: &Message,
-        value: &Value<'_>,
-        context: &mut Context<'_>,
-    ) -> Result<(), Fault> {
-        let remembered = message.api.key != ApiKey::DESCRIBE_GROUPS && context.remembered() == 1;
-        let Some(blob) = value.bytes.filter(|_| self.consumer || remembered) else { return Ok(()) };
-        let renamed = Blob::of(value.field).renamed(blob, |name| match tenant.names.topic_origin(name.text()?) {
-            Origin::Own(change) if change != Change::NONE => StringField::of(name)?.changed(&change).ok(),
-            _ => None,
-        });
-        if let Some(blob) = renamed {
-            let mut bytes = Vec::with_capacity(blob.len().saturating_add(5));
-            put_length(&mut bytes, value.width, blob.len())?;
-            bytes.extend(blob);
-            context.edits.replace(value.range.clone(), bytes);
-        }
-        Ok(())
     }
 
     /// A name, or a pattern of names, whose kind other fields tell; and that kind.
@@ -320,12 +301,14 @@ impl Answer {
                 self.element().resource = Some((field, text.to_owned()));
                 Ok(())
             }
-            "Key" => match i8::try_from(context.remembered()) {
-                Ok(key_type::GROUP) => self.name(&tenant.names.groups, message, value, context.edits),
-                Ok(key_type::TRANSACTION) => self.name(&tenant.names.transactions, message, value, context.edits),
-                Ok(key_type::SHARE) => field.set(Some(text.strip_suffix(':').unwrap_or(text)), context.edits),
-                _ => Ok(()),
-            },
+            "Key" => {
+                let memo = context.remembered();
+                if coordinator_key::restore(&tenant.names, memo, &field, text, context.edits)? {
+                    Ok(())
+                } else {
+                    self.foreign(message, value, context.edits)
+                }
+            }
             "SubscribedTopicRegex" if text.is_empty() || tenant.names.topics.is_empty() => Ok(()),
             "SubscribedTopicRegex" => field.set(regex::unwrap(tenant.names.topics.prefix(), text), context.edits),
             _ => Err(Fault::Internal("a resource that nobody renames")),
@@ -416,19 +399,6 @@ impl Answer {
             }
         }
         Ok(())
-    }
-
-    /// Where the next page begins; none when it would be among others' topics.
-    fn next_cursor(&mut self, tenant: &Tenant, partition: &Value<'_>, edits: &mut Edits) -> Result<(), Fault> {
-        let Some((name, foreign)) = self.next_cursor.take() else { return Ok(()) };
-        if foreign || self.past_own_topics {
-            // From the marker before the name to the tag section behind the number.
-            let range = name.range().start.saturating_sub(1)..partition.range.end.saturating_add(1);
-            edits.replace(range, vec![0xff]);
-            return Ok(());
-        }
-        let cut = tenant.names.topics.prefix().len();
-        name.change(&Change { cut, put: "" }, edits)
     }
 
     /// The answer to a question of the gateway's: nobody else sees it.

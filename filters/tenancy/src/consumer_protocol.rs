@@ -5,21 +5,46 @@
 
 use core::ops::Range;
 
+use bifrost_core::edits::Edits;
+use bifrost_core::fault::Fault;
 use bifrost_core::protocol::{
     CONSUMER_PROTOCOL_ASSIGNMENT, CONSUMER_PROTOCOL_ASSIGNMENT_VERSIONS, CONSUMER_PROTOCOL_SUBSCRIPTION,
     CONSUMER_PROTOCOL_SUBSCRIPTION_VERSIONS, Entity, Field, VersionRange,
 };
-use bifrost_core::reader::Input;
+use bifrost_core::reader::{Input, put_length};
 use bifrost_core::walker::{Event, Value, Walker};
+
+use crate::names::Change;
+use crate::string_field::StringField;
 
 /// The protocol type of consumer groups.
 pub(crate) const CONSUMER: &[u8] = b"consumer";
 
 const VERSION_BYTES: usize = 2;
 
+/// Renames the topics in a member's bytes; `change` gives `None` for a name that stays.
+pub(crate) fn rename<'n>(
+    value: &Value<'_>,
+    edits: &mut Edits,
+    change: impl Fn(&str) -> Option<Change<'n>>,
+) -> Result<(), Fault> {
+    let Some(blob) = value.bytes else { return Ok(()) };
+    let renamed = Blob::of(value.field).renamed(blob, |name| {
+        let change = change(name.text()?).filter(|change| *change != Change::NONE)?;
+        StringField::of(name)?.changed(&change).ok()
+    });
+    if let Some(blob) = renamed {
+        let mut bytes = Vec::with_capacity(blob.len().saturating_add(5));
+        put_length(&mut bytes, value.width, blob.len())?;
+        bytes.extend(blob);
+        edits.replace(value.range.clone(), bytes);
+    }
+    Ok(())
+}
+
 /// What a member's bytes hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Blob {
+enum Blob {
     /// What it wants.
     Subscription,
     /// What it got.
@@ -28,7 +53,7 @@ pub(crate) enum Blob {
 
 impl Blob {
     /// What the field with this name holds.
-    pub(crate) fn of(field: &Field) -> Blob {
+    fn of(field: &Field) -> Blob {
         if field.name.ends_with("Assignment") { Blob::Assignment } else { Blob::Subscription }
     }
 
@@ -42,7 +67,7 @@ impl Blob {
     /// The same with other topic names: `renamed` gives the range to be replaced and what comes there, `None` for a name that
     /// stays. Gives nothing when nothing changes or the bytes are not what they should be: members agree on them without the
     /// gateway.
-    pub(crate) fn renamed(
+    fn renamed(
         self,
         blob: &[u8],
         mut renamed: impl FnMut(&Value<'_>) -> Option<(Range<usize>, Vec<u8>)>,

@@ -5,8 +5,9 @@
 //!
 //! - `decisions.rs`: which APIs and versions are offered at all;
 //! - `names.rs`: names, and how a refused element is answered by the broker itself; `topic_ids.rs`: ids;
-//! - `request.rs`, `answer.rs`: the way there and back, with what single APIs need on it;
-//! - `regex.rs`, `consumer_protocol.rs`, `texts.rs`: names inside patterns, bytes and error texts.
+//! - `request.rs`, `answer.rs`: the way there and back;
+//! - `regex.rs`, `consumer_protocol.rs`, `texts.rs`: names inside patterns, members' bytes and error texts;
+//! - `coordinator_key.rs`, `fetch_session.rs`, `topic_pages.rs`, `topic_policy.rs`: what single APIs need.
 //!
 //! Source of the rules: the semantics of Kafka 2.8 to 4.4, API by API.
 #![forbid(unsafe_code)]
@@ -25,13 +26,17 @@ mod answer;
 mod config;
 mod connection;
 mod consumer_protocol;
+mod coordinator_key;
 mod decisions;
+mod fetch_session;
 mod names;
 mod regex;
 mod request;
 mod string_field;
 mod texts;
 mod topic_ids;
+mod topic_pages;
+mod topic_policy;
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -114,7 +114,7 @@ impl Space {
         Change { cut: 0, put: &self.prefix }
     }
 
-    pub(crate) fn origin<'a>(&self, physical: &'a str) -> Origin<'a> {
+    pub(crate) fn origin(&self, physical: &str) -> Origin<'static> {
         if physical.starts_with(&self.prefix) {
             Origin::Own(Change { cut: self.prefix.len(), put: "" })
         } else {
@@ -174,7 +174,7 @@ impl Names {
     }
 
     /// What a physical topic name is to the tenant.
-    pub(crate) fn topic_origin<'a>(&'a self, physical: &'a str) -> Origin<'a> {
+    pub(crate) fn topic_origin(&self, physical: &str) -> Origin<'_> {
         if let Some(name) = self.shared_back.get(physical) {
             return Origin::Own(Change { cut: physical.len(), put: name });
         }
@@ -217,7 +217,7 @@ pub(crate) fn refused_prefix(refusal: Refusal, resource_type: i8) -> String {
     format!(":{}:{resource_type}:", refusal as i64)
 }
 
-fn refused(physical: &str) -> Option<Origin<'_>> {
+fn refused(physical: &str) -> Option<Origin<'static>> {
     let (code, rest) = physical.strip_prefix(':')?.split_once(':')?;
     let (resource_type, name) = rest.split_once(':')?;
     let refusal = Refusal::from_code(code.parse().ok()?)?;

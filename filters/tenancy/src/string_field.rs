@@ -31,20 +31,6 @@ impl StringField {
         self.edit(change, |out, length| put_length(out, self.width, length))
     }
 
-    /// The edit that makes the change in a message that streams: compact lengths take `more_length_bytes` more than now, so that
-    /// every name grows by the same number of bytes.
-    pub(crate) fn changed_in_stream(
-        &self,
-        change: &Change<'_>,
-        more_length_bytes: usize,
-    ) -> Result<(Range<usize>, Vec<u8>), Fault> {
-        let length_bytes = self.range.len().saturating_sub(self.bytes).saturating_add(more_length_bytes);
-        self.edit(change, |out, length| match self.width {
-            Width::Compact => put_padded_length(out, length_bytes, length),
-            width => put_length(out, width, length),
-        })
-    }
-
     fn edit(
         &self,
         change: &Change<'_>,
@@ -67,6 +53,26 @@ impl StringField {
             let (range, bytes) = self.changed(change)?;
             edits.replace(range, bytes);
         }
+        Ok(())
+    }
+
+    /// Makes the change in a message that streams: a compact length takes `more_length_bytes` more than now, so that every name
+    /// grows by the same number of bytes.
+    pub(crate) fn change_in_stream(
+        &self,
+        change: &Change<'_>,
+        more_length_bytes: usize,
+        edits: &mut Edits,
+    ) -> Result<(), Fault> {
+        if *change == Change::NONE {
+            return Ok(());
+        }
+        let length_bytes = self.range.len().saturating_sub(self.bytes).saturating_add(more_length_bytes);
+        let (range, bytes) = self.edit(change, |out, length| match self.width {
+            Width::Compact => put_padded_length(out, length_bytes, length),
+            width => put_length(out, width, length),
+        })?;
+        edits.replace(range, bytes);
         Ok(())
     }
 
