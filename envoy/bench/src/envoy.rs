@@ -15,10 +15,10 @@ use serde_json::{Value, json};
 use crate::cpu::{self, Side};
 use crate::target::{Files, Target};
 
+const BUFFER_LIMIT: &str = "per_connection_buffer_limit_bytes";
 /// What bare Envoy takes over from the gateway's listener and cluster.
-const LISTENER_SETTINGS: &[&str] = &["per_connection_buffer_limit_bytes", "tcp_keepalive"];
-const CLUSTER_SETTINGS: &[&str] =
-    &["connect_timeout", "per_connection_buffer_limit_bytes", "circuit_breakers", "upstream_connection_options"];
+const LISTENER_SETTINGS: &[&str] = &[BUFFER_LIMIT, "tcp_keepalive"];
+const CLUSTER_SETTINGS: &[&str] = &["connect_timeout", BUFFER_LIMIT, "circuit_breakers", "upstream_connection_options"];
 const START_MAX: Duration = Duration::from_secs(30);
 
 /// A running Envoy; ends with this value.
@@ -67,11 +67,11 @@ impl Drop for Envoy {
     }
 }
 
-/// The gateway's configuration, rendered by the same code as in production, and the addresses of its nodes.
-pub(crate) fn gateway_bootstrap(files: &Files, ports: &[u16], nodes: &[SocketAddr]) -> Result<Value> {
+/// The gateway's configuration, rendered by the same code as in production; only the buffer limit may be another.
+pub(crate) fn gateway_bootstrap(files: &Files, target: Target, ports: &[u16], nodes: &[SocketAddr]) -> Result<Value> {
     let [admin, bootstrap, first_node, ..] = ports else { bail!("too few ports") };
     let servers = nodes.iter().map(SocketAddr::to_string).collect::<Vec<_>>();
-    let document = json!({
+    let mut document = json!({
         "apiVersion": "gateway.corp/v1alpha1",
         "kind": "KafkaVirtualCluster",
         "metadata": { "name": "bench" },
@@ -85,12 +85,33 @@ pub(crate) fn gateway_bootstrap(files: &Files, ports: &[u16], nodes: &[SocketAdd
             "targetCluster": { "bootstrapServers": servers },
         },
     });
+    let prefix = target.prefix();
+    if !prefix.is_empty() {
+        document["spec"]["virtualization"] =
+            json!({ "topicPrefix": prefix, "groupPrefix": prefix, "transactionIdPrefix": prefix });
+    }
     let admin = SocketAddr::from((Ipv4Addr::LOCALHOST, *admin));
     let loaded = bifrost_config::parse(Path::new("bench"), &document.to_string(), &|_| None);
     let gateway = bifrost_config::validate(loaded, admin).map_err(|problems| anyhow!("{problems:?}"))?;
     let module = files.module.to_str().context("path of the module")?.to_owned();
     let rendered = bifrost_config::render(&gateway, &RenderOptions { module, admin, ..RenderOptions::default() })?;
-    Ok(serde_json::from_str(&rendered)?)
+    let mut bootstrap = serde_json::from_str(&rendered)?;
+    if let Some(bytes) = files.buffer_bytes {
+        limit_buffers(&mut bootstrap, bytes)?;
+    }
+    Ok(bootstrap)
+}
+
+/// Another limit for every listener and cluster.
+fn limit_buffers(bootstrap: &mut Value, bytes: u32) -> Result<()> {
+    for kind in ["listeners", "clusters"] {
+        let all = bootstrap["static_resources"][kind].as_array_mut().context("no listeners or clusters")?;
+        for one in all {
+            // Were it to be named otherwise one day, four equal figures would be the result.
+            *one.get_mut(BUFFER_LIMIT).with_context(|| format!("{kind} without {BUFFER_LIMIT}"))? = json!(bytes);
+        }
+    }
+    Ok(())
 }
 
 /// `tcp_proxy` and nothing else, with the gateway's settings of sockets and buffers: listener `i` leads to node `i`.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::net::{RecvFlags, recv};
 
 /// A control-plane frame up to this size is seen whole; of larger frames only this much is seen.
-const HEAD_BYTES_MAX: usize = 4 * 1024;
+pub(crate) const HEAD_BYTES_MAX: usize = 4 * 1024;
 const BUFFER_BYTES: usize = 16 * 1024;
 const DISCARD_BYTES: usize = 1024 * 1024;
 /// Nobody on the loopback is silent for this long unless something hangs.
@@ -19,6 +19,14 @@ pub(crate) struct Frame<'a> {
     pub(crate) size: usize,
     /// The first of them, at most `HEAD_BYTES_MAX`.
     pub(crate) head: &'a [u8],
+}
+
+impl<'a> Frame<'a> {
+    /// A frame that is in memory, its length field included.
+    pub(crate) fn of(bytes: &'a [u8]) -> Self {
+        let body = &bytes[4..];
+        Self { size: body.len(), head: &body[..body.len().min(HEAD_BYTES_MAX)] }
+    }
 }
 
 /// One connection, read frame by frame and written as it is.

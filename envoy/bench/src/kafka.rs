@@ -9,9 +9,11 @@ use kafka_protocol::records::{
     RecordEncodeOptions, TimestampType,
 };
 
-/// The one topic of the bench.
+/// The topic and the group of the load, as its clients call them.
 pub(crate) const TOPIC: &str = "bench";
-pub(crate) const TOPIC_ID: uuid::Uuid = uuid::Uuid::from_u128(0x0b1f_2057_be4c_4000_8000_0000_0000_0001);
+pub(crate) const GROUP: &str = "bench";
+/// What stands before a tenant's names at the endpoint.
+pub(crate) const TENANT_PREFIX: &str = "t1-";
 
 /// Where a correlation id stands in a request frame, its length field included.
 pub(crate) const REQUEST_CORRELATION_ID_AT: usize = 8;

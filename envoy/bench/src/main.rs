@@ -2,6 +2,7 @@
 //! connection, in alternating rounds on one machine. See BENCHMARKS.md.
 #![forbid(unsafe_code)]
 
+mod buffers;
 mod cpu;
 mod endpoint;
 mod envoy;
@@ -27,12 +28,15 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Two minutes: the large effects, and that nothing is lost.
+    /// Two to three minutes: the large effects, and that nothing is lost.
     Smoke(smoke::Options),
+    /// What other limits of Envoy's buffers would cost or save a tenant.
+    Buffers(buffers::Options),
 }
 
 fn main() -> Result<()> {
     match Arguments::parse().command {
         Command::Smoke(options) => smoke::run(&options),
+        Command::Buffers(options) => buffers::run(&options),
     }
 }

@@ -13,7 +13,7 @@ use crate::cpu::{ENDPOINT_THREAD, LOAD_THREAD, OwnThreads, Process};
 use crate::endpoint::Endpoint;
 use crate::load::{Progress, Sender, Totals};
 use crate::target::Running;
-use crate::workload::Workload;
+use crate::workload::{Unit, Workload};
 
 /// How long connections run before anything is counted.
 const WARM_UP: Duration = Duration::from_millis(150);
@@ -52,6 +52,13 @@ impl Sample {
 
     pub(crate) fn requests_per_second(&self) -> f64 {
         self.requests as f64 / self.seconds
+    }
+
+    pub(crate) fn cpu_seconds_per(&self, unit: Unit) -> Option<f64> {
+        match unit {
+            Unit::Gigabyte => self.cpu_seconds_per_gigabyte(),
+            Unit::MillionRequests => self.cpu_seconds_per_million_requests(),
+        }
     }
 
     pub(crate) fn cpu_seconds_per_gigabyte(&self) -> Option<f64> {
@@ -108,7 +115,7 @@ pub(crate) fn step(workload: &Workload, running: &Running, endpoint: &Endpoint, 
     let progress = Arc::new(Progress::default());
     let mut threads = Vec::new();
     for partition in 0..workload.connections {
-        let sender = Sender::open(&client, workload, partition)?;
+        let sender = Sender::open(&client, workload, partition, endpoint)?;
         let progress = Arc::clone(&progress);
         threads.push(thread::Builder::new().name(LOAD_THREAD.into()).spawn(move || sender.run(&progress))?);
     }
@@ -126,6 +133,20 @@ pub(crate) fn step(workload: &Workload, running: &Running, endpoint: &Endpoint, 
     }
     verify(&totals, received_before, endpoint)?;
     sample(&before, &after, workload, &totals)
+}
+
+/// A topic id that no Metadata answer has shown: the gateway has to ask whose it is, once, and let the request go on.
+pub(crate) fn look_up(workload: &Workload, running: &Running, endpoint: &Endpoint) -> Result<()> {
+    let (received_before, look_ups_before) = (endpoint.received.load(), endpoint.received.look_ups());
+    let client = running.client()?;
+    for _ in 0..2 {
+        Sender::for_unseen_topic(&client, workload, endpoint)?.once()?;
+    }
+    let look_ups = endpoint.received.look_ups() - look_ups_before;
+    ensure!(look_ups == 1, "the endpoint was asked {look_ups} times for a topic by its id");
+    let received = endpoint.received.load().0 - received_before.0;
+    ensure!(received == 2, "the endpoint received {received} requests instead of 2");
+    Ok(())
 }
 
 /// Every answer was checked on its connection; here, that the endpoint has seen exactly what was sent.
@@ -191,7 +212,7 @@ mod tests {
     #[test]
     fn direct_connections_lose_nothing() {
         let endpoint = Endpoint::start(2).unwrap();
-        let direct = Running { bootstrap: endpoint.nodes[0], route: Route::Advertised, envoy: None };
+        let direct = Running { bootstrap: endpoint.nodes[0], route: Route::Advertised, prefix: "", envoy: None };
         for workload in SMOKE {
             let sample = step(workload, &direct, &endpoint, SHORT).unwrap();
             assert!(sample.requests > 0 && sample.proxy_cpu_seconds.is_none(), "{}: {sample:?}", workload.name);
@@ -218,7 +239,7 @@ mod tests {
                 relay(client.unwrap(), node);
             }
         });
-        let running = Running { bootstrap: address, route: Route::Listeners(vec![address]), envoy: None };
+        let running = Running { bootstrap: address, route: Route::Listeners(vec![address]), prefix: "", envoy: None };
         assert!(step(&SMOKE[1], &running, &endpoint, SHORT).is_err());
     }
 

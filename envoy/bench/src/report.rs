@@ -13,8 +13,8 @@ use crate::workload::{Request, SMOKE, Unit, Workload};
 
 /// Consumers get at least this share of bare Envoy's throughput.
 const FETCH_THROUGHPUT_MIN: f64 = 0.95;
-const ADDED_P50_MAX_US: f64 = 20.0;
-const ADDED_P99_MAX_US: f64 = 100.0;
+
+const GATEWAYS: &[Target] = &[Target::Addresses, Target::Tenancy];
 
 /// One measured step.
 #[derive(Serialize)]
@@ -48,19 +48,20 @@ struct Machine {
 struct Check {
     workload: &'static str,
     measure: &'static str,
+    target: Target,
     spread: Spread,
-    budget: Budget,
+    budget: Bound,
     within: bool,
 }
 
 #[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "camelCase")]
-enum Budget {
+enum Bound {
     AtMost(f64),
     AtLeast(f64),
 }
 
-impl Budget {
+impl Bound {
     fn allows(self, value: f64) -> bool {
         match self {
             Self::AtMost(limit) => value <= limit,
@@ -72,7 +73,10 @@ impl Budget {
 impl Report {
     pub(crate) fn new(records: Vec<Record>) -> Self {
         let unix_time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs());
-        let checks = SMOKE.iter().flat_map(|workload| checks(workload, &records)).collect();
+        let checks = SMOKE
+            .iter()
+            .flat_map(|workload| GATEWAYS.iter().flat_map(|gateway| checks(workload, *gateway, &records)))
+            .collect();
         Self { unix_time, machine: Machine::this(), checks, records }
     }
 
@@ -82,42 +86,53 @@ impl Report {
     }
 }
 
-fn checks(workload: &Workload, records: &[Record]) -> Vec<Check> {
-    let check = |measure, budget: Budget, compare: &dyn Fn(&Sample, &Sample) -> Option<f64>| {
-        let spread = Spread::of(pairs(workload, records).filter_map(|(gateway, bare)| compare(gateway, bare)))?;
-        Some(Check { workload: workload.name, measure, spread, budget, within: budget.allows(spread.median) })
+fn checks(workload: &Workload, target: Target, records: &[Record]) -> Vec<Check> {
+    let check = |measure, budget: Bound, compare: &dyn Fn(&Sample, &Sample) -> Option<f64>| {
+        let spread = Spread::of(pairs(workload, target, records).filter_map(|(gateway, bare)| compare(gateway, bare)))?;
+        Some(Check { workload: workload.name, measure, target, spread, budget, within: budget.allows(spread.median) })
     };
     let mut checks = Vec::new();
-    checks.extend(match workload.unit {
-        Unit::Gigabyte => check("CPU per GB, ratio", Budget::AtMost(workload.cpu_ratio_max), &|gateway, bare| {
-            Some(gateway.cpu_seconds_per_gigabyte()? / bare.cpu_seconds_per_gigabyte()?)
-        }),
-        Unit::MillionRequests => {
-            check("CPU per request, ratio", Budget::AtMost(workload.cpu_ratio_max), &|gateway, bare| {
-                Some(gateway.cpu_seconds_per_million_requests()? / bare.cpu_seconds_per_million_requests()?)
-            })
-        }
-    });
+    let cpu = match workload.unit {
+        Unit::Gigabyte => "CPU per GB, ratio",
+        Unit::MillionRequests => "CPU per request, ratio",
+    };
+    checks.extend(workload.budget.cpu_ratio_max.and_then(|max| {
+        check(cpu, Bound::AtMost(max), &|gateway, bare| {
+            Some(gateway.cpu_seconds_per(workload.unit)? / bare.cpu_seconds_per(workload.unit)?)
+        })
+    }));
     if matches!(workload.request, Request::Fetch { .. }) {
-        checks.extend(check("throughput, ratio", Budget::AtLeast(FETCH_THROUGHPUT_MIN), &|gateway, bare| {
+        checks.extend(check("throughput, ratio", Bound::AtLeast(FETCH_THROUGHPUT_MIN), &|gateway, bare| {
             Some(gateway.megabytes_per_second() / bare.megabytes_per_second())
         }));
     }
-    if workload.is_round_trip() {
-        checks.extend(check("added p50, us", Budget::AtMost(ADDED_P50_MAX_US), &|gateway, bare| {
+    checks.extend(workload.budget.added_cpu_us_max.and_then(|max| {
+        // Seconds per million requests are microseconds per request.
+        check("added CPU, us", Bound::AtMost(max), &|gateway, bare| {
+            Some(gateway.cpu_seconds_per_million_requests()? - bare.cpu_seconds_per_million_requests()?)
+        })
+    }));
+    checks.extend(workload.budget.added_p50_us_max.and_then(|max| {
+        check("added p50, us", Bound::AtMost(max), &|gateway, bare| {
             Some(gateway.round_trip?.p50_us - bare.round_trip?.p50_us)
-        }));
-        checks.extend(check("added p99, us", Budget::AtMost(ADDED_P99_MAX_US), &|gateway, bare| {
+        })
+    }));
+    checks.extend(workload.budget.added_p99_us_max.and_then(|max| {
+        check("added p99, us", Bound::AtMost(max), &|gateway, bare| {
             Some(gateway.round_trip?.p99_us - bare.round_trip?.p99_us)
-        }));
-    }
+        })
+    }));
     checks
 }
 
 /// Gateway and bare Envoy of the same round.
-fn pairs<'a>(workload: &'a Workload, records: &'a [Record]) -> impl Iterator<Item = (&'a Sample, &'a Sample)> {
+fn pairs<'a>(
+    workload: &'a Workload,
+    target: Target,
+    records: &'a [Record],
+) -> impl Iterator<Item = (&'a Sample, &'a Sample)> {
     let of = move |target: Target| samples(workload, target, records);
-    of(Target::Addresses).filter_map(move |(round, gateway)| {
+    of(target).filter_map(move |(round, gateway)| {
         of(Target::Bare).find(|(other, _)| *other == round).map(|(_, bare)| (gateway, bare))
     })
 }
@@ -167,28 +182,29 @@ impl fmt::Display for Report {
         ];
         let mut figures = vec![columns.map(str::to_owned)];
         for workload in SMOKE {
-            for target in [Target::Direct, Target::Bare, Target::Addresses] {
+            for target in [Target::Direct, Target::Bare, Target::Addresses, Target::Tenancy] {
                 figures.extend(self.figures(workload, target));
             }
         }
-        table(out, &figures)?;
+        out.write_str(&table(&figures))?;
         writeln!(out, "\nThe gateway against bare Envoy of the same round:\n")?;
-        let mut budgets = vec![["workload", "measure", "addresses", "budget", "verdict"].map(str::to_owned)];
+        let mut budgets = vec![["workload", "measure", "target", "measured", "budget", "verdict"].map(str::to_owned)];
         for check in &self.checks {
             let budget = match check.budget {
-                Budget::AtMost(limit) => format!("at most {limit}"),
-                Budget::AtLeast(limit) => format!("at least {limit}"),
+                Bound::AtMost(limit) => format!("at most {limit}"),
+                Bound::AtLeast(limit) => format!("at least {limit}"),
             };
             let verdict = if check.within { "within" } else { "OVER" };
             budgets.push([
                 check.workload.into(),
                 check.measure.into(),
+                check.target.name().into(),
                 spread(Some(check.spread), 2),
                 budget,
                 verdict.into(),
             ]);
         }
-        table(out, &budgets)?;
+        out.write_str(&table(&budgets))?;
         writeln!(out)
     }
 }
@@ -222,7 +238,7 @@ impl Report {
     }
 }
 
-fn spread(value: Option<Spread>, digits: usize) -> String {
+pub(crate) fn spread(value: Option<Spread>, digits: usize) -> String {
     match value {
         None => String::new(),
         Some(Spread { median, min, max }) if min < max => {
@@ -232,14 +248,12 @@ fn spread(value: Option<Spread>, digits: usize) -> String {
     }
 }
 
-fn table<const COLUMNS: usize>(out: &mut fmt::Formatter<'_>, rows: &[[String; COLUMNS]]) -> fmt::Result {
+/// Columns as wide as their widest cell.
+pub(crate) fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
     let widths: [usize; COLUMNS] =
         std::array::from_fn(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0));
-    for row in rows {
-        for (cell, width) in row.iter().zip(widths) {
-            write!(out, "{cell:<width$}  ")?;
-        }
-        writeln!(out)?;
-    }
-    Ok(())
+    let line = |row: &[String; COLUMNS]| {
+        row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}  ")).collect::<String>() + "\n"
+    };
+    rows.iter().map(line).collect()
 }

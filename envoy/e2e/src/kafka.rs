@@ -30,6 +30,8 @@ pub const MESSAGE_BYTES_MAX: u32 = 32 << 20;
 /// Where in the block of ports they are: node n at n, its controller at `CONTROLLERS` + n.
 const ZOOKEEPER: u16 = 50;
 const CONTROLLERS: u16 = 50;
+/// The second listener of node n at `RELAYED` + n.
+const RELAYED: u16 = 80;
 
 const CLUSTER_ID: &str = "bifrostE2eCluster00001";
 const START_PATIENCE: Duration = Duration::from_secs(90);
@@ -48,14 +50,31 @@ struct Node {
     id: i32,
     version: Version,
     address: SocketAddrV4,
+    /// Of the second listener.
+    relayed: SocketAddrV4,
     folder: PathBuf,
     start: Mutex<Command>,
     process: Mutex<Option<Process>>,
 }
 
+/// What few tests want of their brokers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extra {
+    /// A second listener, which advertises its ports at this address. Whoever bootstraps there keeps coming through it, so
+    /// a relay at this address sees everything.
+    pub relay: Option<Ipv4Addr>,
+    /// Lines of `server.properties`; they win over ours.
+    pub properties: &'static str,
+}
+
 impl Kafka {
     /// Starts nodes with the ids 1 to `nodes` and waits until they serve.
     pub fn start(tools: &Tools, run: &RunDir, version: Version, nodes: u16) -> Result<Kafka> {
+        Kafka::start_with(tools, run, version, nodes, Extra::default())
+    }
+
+    /// The same, with something extra.
+    pub fn start_with(tools: &Tools, run: &RunDir, version: Version, nodes: u16, extra: Extra) -> Result<Kafka> {
         let libs = version.libs(tools);
         ensure!(libs.exists(), "{} is missing: `make e2e` installs it", libs.display());
         let ports = PortBlock::claim()?;
@@ -63,7 +82,7 @@ impl Kafka {
             .map(|id| {
                 let folder = run.folder(&format!("kafka-{id}"))?;
                 let file = folder.join("server.properties");
-                std::fs::write(&file, properties(version, id, nodes, &ports, &folder))?;
+                std::fs::write(&file, properties(version, id, nodes, &ports, &folder, extra))?;
                 let mut start = java(tools, version, "kafka.Kafka");
                 start.arg(file);
                 let address = SocketAddrV4::new(BROKER_IP, ports.port(id));
@@ -71,6 +90,7 @@ impl Kafka {
                     id: i32::from(id),
                     version,
                     address,
+                    relayed: SocketAddrV4::new(BROKER_IP, ports.port(RELAYED + id)),
                     folder,
                     start: Mutex::new(start),
                     process: Mutex::new(None),
@@ -103,6 +123,16 @@ impl Kafka {
     /// Addresses of the brokers, which no client may connect to.
     pub fn addresses(&self) -> Vec<SocketAddrV4> {
         self.nodes.iter().map(|node| node.address).collect()
+    }
+
+    /// Where the second listeners are; see [`Extra::relay`].
+    pub fn relayed_addresses(&self) -> Vec<SocketAddrV4> {
+        self.nodes.iter().map(|node| node.relayed).collect()
+    }
+
+    /// Where the nodes keep their data.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        self.nodes.iter().map(|node| node.folder.clone()).collect()
     }
 
     pub fn ids(&self) -> Vec<i32> {
@@ -250,11 +280,15 @@ fn java(tools: &Tools, version: Version, class: &str) -> Command {
     command
 }
 
-fn properties(version: Version, id: u16, nodes: u16, ports: &PortBlock, folder: &Path) -> String {
+fn properties(version: Version, id: u16, nodes: u16, ports: &PortBlock, folder: &Path, extra: Extra) -> String {
     let replicas = nodes.min(3);
     let in_sync = replicas.min(2);
+    let relayed = match extra.relay {
+        Some(relay) => format!(",RELAYED://{relay}:{}", ports.port(RELAYED + id)),
+        None => String::new(),
+    };
     let mut text = format!(
-        "{identity}advertised.listeners=BROKER://{BROKER_IP}:{port}
+        "{identity}advertised.listeners=BROKER://{BROKER_IP}:{port}{relayed}
 inter.broker.listener.name=BROKER
 log.dirs={data}
 auto.create.topics.enable=false
@@ -266,7 +300,7 @@ transaction.max.timeout.ms=60000
 offsets.topic.replication.factor={replicas}
 offsets.topic.num.partitions=6
 ",
-        identity = version.identity(id, nodes, ports),
+        identity = version.identity(id, nodes, ports, extra),
         port = ports.port(id),
         data = folder.join("data").display(),
     );
@@ -276,5 +310,6 @@ offsets.topic.num.partitions=6
             "{topic}.replication.factor={replicas}\n{topic}.num.partitions=6\n{topic}.min.isr={in_sync}"
         );
     }
+    text.push_str(extra.properties);
     text
 }

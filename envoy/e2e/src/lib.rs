@@ -7,6 +7,7 @@ pub mod gateway;
 pub mod kafka;
 pub mod ports;
 pub mod process;
+pub mod recorder;
 pub mod run_dir;
 pub mod tap;
 pub mod tools;

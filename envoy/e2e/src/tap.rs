@@ -89,7 +89,7 @@ fn relay(shared: &Arc<Shared>, client: TcpStream, gateway: TcpStream, port: u16)
 }
 
 /// Copies until either side ends, and passes the end on.
-fn copy(mut from: TcpStream, mut to: TcpStream, mut look: impl FnMut(&[u8])) {
+pub(crate) fn copy(mut from: TcpStream, mut to: TcpStream, mut look: impl FnMut(&[u8])) {
     let mut buffer = vec![0; 64 << 10];
     while let Ok(length @ 1..) = from.read(&mut buffer) {
         look(&buffer[..length]);

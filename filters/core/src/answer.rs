@@ -19,18 +19,21 @@ pub struct Refusal<'a> {
     /// How many elements the request has (CreateAcls `Creations`, DeleteAcls `Filters`): their answers have no error code of
     /// their own but one for each element. Of no effect in other answers.
     pub elements: u32,
+    /// What the request names (FindCoordinator from version 4 on, `CoordinatorKeys`): the answer has an element for each. Of no
+    /// effect in other answers.
+    pub names: &'a [String],
 }
 
 impl Refusal<'_> {
     /// No text, no elements.
     #[must_use]
     pub const fn code(code: i16) -> Self {
-        Refusal { code, message: None, elements: 0 }
+        Refusal { code, message: None, elements: 0, names: &[] }
     }
 }
 
-/// True when the answer has an error code of its own. Without one only CreateAcls and DeleteAcls can be refused by
-/// [`refusal`]: what other answers list has to name what the request named.
+/// True when the answer has an error code of its own. Without one only CreateAcls, DeleteAcls and FindCoordinator can be refused
+/// by [`refusal`]: what other answers list has to name what the request named.
 #[must_use]
 pub fn has_top_level_error(api: &Api, version: i16) -> bool {
     api.response.iter().any(|field| field.entity == Entity::ErrorCode && field.versions.contains(version))
@@ -42,9 +45,12 @@ pub fn has_top_level_error(api: &Api, version: i16) -> bool {
 /// # Errors
 /// `Internal` when the message is too long for its field.
 pub fn refusal(api: &'static Api, version: i16, refusal: &Refusal<'_>) -> Result<Vec<u8>, Fault> {
-    let is_per_element = matches!(api.key, ApiKey::CREATE_ACLS | ApiKey::DELETE_ACLS);
-    let elements = if is_per_element { refusal.elements } else { 0 };
-    let mut writer = Writer { version, flexible: api.flexible.contains(version), refusal, out: Vec::new() };
+    let elements = match api.key {
+        ApiKey::CREATE_ACLS | ApiKey::DELETE_ACLS => refusal.elements,
+        ApiKey::FIND_COORDINATOR => u32::try_from(refusal.names.len()).unwrap_or(u32::MAX),
+        _ => 0,
+    };
+    let mut writer = Writer { version, flexible: api.flexible.contains(version), refusal, name: "", out: Vec::new() };
     writer.fields(api.response, elements)?;
     Ok(writer.out)
 }
@@ -53,6 +59,8 @@ struct Writer<'r> {
     version: i16,
     flexible: bool,
     refusal: &'r Refusal<'r>,
+    /// What the element is about.
+    name: &'r str,
     out: Vec<u8>,
 }
 
@@ -75,7 +83,10 @@ impl Writer<'_> {
         if field.array {
             let elements = if field.kind == Kind::Struct { elements } else { 0 };
             self.length(Width::Int32, (!is_null || elements > 0).then_some(elements as usize))?;
-            return (0..elements).try_for_each(|_| self.fields(field.fields, 0));
+            return (0..elements as usize).try_for_each(|at| {
+                self.name = self.refusal.names.get(at).map_or("", String::as_str);
+                self.fields(field.fields, 0)
+            });
         }
         match field.kind {
             // KIP-893: -1 is a null struct.
@@ -83,7 +94,8 @@ impl Writer<'_> {
             Kind::Struct => self.fields(field.fields, 0)?,
             Kind::String => {
                 let message = self.refusal.message.filter(|_| field.entity == Entity::ErrorMessage);
-                let text = message.or((!is_null).then_some(""));
+                let name = if field.entity == Entity::ResourceName { self.name } else { "" };
+                let text = message.or((!is_null).then_some(name));
                 self.length(Width::Int16, text.map(str::len))?;
                 self.out.extend_from_slice(text.unwrap_or_default().as_bytes());
             }

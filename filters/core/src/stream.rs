@@ -9,7 +9,7 @@ use core::ops::Range;
 
 use crate::edits::{self, Edits};
 use crate::fault::Fault;
-use crate::filter::{Message, Plan};
+use crate::filter::{Direction, Message, Plan};
 use crate::limits::Limits;
 use crate::protocol::{Field, Kind};
 use crate::reader::Input;
@@ -141,17 +141,12 @@ impl Stream {
                 Pause::End => {
                     self.write_trailer(view)?;
                     let end = self.place(self.frame_bytes)?;
-                    if end > view.len() {
-                        // Tags or bytes that nobody knows end the frame: they need not be seen.
-                        let at = self.place(self.walker.at())?.min(view.len());
-                        return Ok(Progress::Seen { at, left: end.saturating_sub(at) });
-                    }
-                    return Ok(Progress::Done(end));
+                    // Tags or bytes that nobody knows may end the frame: they need not be seen.
+                    return if end > view.len() { self.seen(view) } else { Ok(Progress::Done(end)) };
                 }
                 Pause::Seen => {
-                    let frame_at = self.walker.at();
-                    let left = self.frame_bytes.saturating_sub(frame_at);
-                    return Ok(Progress::Seen { at: self.place(frame_at)?, left });
+                    self.write_body(view)?;
+                    return self.seen(view);
                 }
                 Pause::Array(count) => self.end_head(view, count)?,
                 Pause::Turn => {
@@ -169,6 +164,12 @@ impl Stream {
                 }
             }
         }
+    }
+
+    /// What follows may pass, whether it is there or not.
+    fn seen(&self, view: &View<'_>) -> Result<Progress, Fault> {
+        let at = self.place(self.walker.at())?.min(view.len());
+        Ok(Progress::Seen { at, left: self.place(self.frame_bytes)?.saturating_sub(at) })
     }
 
     /// No more is visible: what lies from `at` on has to be seen again, and in the head everything.
@@ -193,6 +194,13 @@ impl Stream {
             }
             match event {
                 Event::End => return Ok(Pause::End),
+                // Only tag sections are left of the request, which nobody changes: they need not be copied to be seen.
+                Event::Records(..)
+                    if self.message.direction == Direction::Request && self.walker.is_at_last_field() =>
+                {
+                    on_event(&self.message, &Event::End, &mut self.edits)?;
+                    return Ok(Pause::Seen);
+                }
                 Event::Records(..) => return Ok(Pause::Turn),
                 Event::Array(array) if self.part == Part::Head && self.holds_records(array.field) => {
                     self.array = Some(array.field);

@@ -228,9 +228,24 @@ impl Walker {
         self.body_tags.as_ref()
     }
 
-    /// True inside a tagged field, whose size an edit changes.
-    pub(crate) fn is_in_tagged_field(&self) -> bool {
-        self.levels.iter().any(|level| matches!(level, Level::Tagged { .. }))
+    /// True inside a tagged field, whose size an edit changes, and inside an element, which may be left out as a whole.
+    pub(crate) fn is_enclosed(&self) -> bool {
+        self.levels.iter().any(|level| matches!(level, Level::Tagged { .. } | Level::Elements { open: Some(_), .. }))
+    }
+
+    /// True when nothing but tag sections follows: every open array is at its last element, every open struct behind its last
+    /// field.
+    pub(crate) fn is_at_last_field(&self) -> bool {
+        self.levels.iter().all(|level| match level {
+            Level::Fields { fields, next } => !fields
+                .iter()
+                .skip(*next)
+                .any(|field| field.versions.contains(self.version) && !field.tagged.contains(self.version)),
+            Level::Elements { array, index, open } => {
+                open.is_some() && array.count.is_some_and(|count| index.saturating_add(1) >= count)
+            }
+            Level::Tags { .. } | Level::Tagged { .. } => false,
+        })
     }
 
     /// True between two fields of the body when no record bytes can follow.

@@ -31,6 +31,8 @@ pub(crate) struct Answer {
     body: Element,
     /// Arrays that have begun and not ended.
     arrays: Vec<OpenArray>,
+    /// Why the request was kept from having an effect.
+    void: Option<Refusal>,
     /// ApiVersions: the element is that of Metadata.
     metadata_key: bool,
     /// The group's members speak the consumer protocol.
@@ -76,6 +78,7 @@ impl Answer {
         if message.own {
             return self.own_answer(tenant, known, message, event, context);
         }
+        self.void = void(message.api.key, context.remembered());
         match event {
             Event::Value(value) => self.value(tenant, known, message, value, context),
             Event::Array(array) => {
@@ -117,10 +120,17 @@ impl Answer {
             Entity::TopicName => self.topic_name(tenant, message, value, context.edits),
             Entity::TopicId => {
                 let Some(id) = value.bytes.and_then(|bytes| TopicId::try_from(bytes).ok()) else { return Ok(()) };
-                if let Some(id) = known.unmasked(tenant, &id) {
+                if let Some(id) = tenant.shown(&id) {
                     context.edits.replace(value.range.clone(), id.to_vec());
                 } else if id != topic_ids::NONE {
                     self.element().topic_id = Some(id);
+                    // Somebody may have committed offsets of anything past the gateway.
+                    if message.api.key == ApiKey::OFFSET_FETCH
+                        && !tenant.names.topics.is_empty()
+                        && tenant.topic_ids.borrow_mut().get(&id, context.host).is_none()
+                    {
+                        return self.foreign(message, value, context.edits);
+                    }
                 }
                 Ok(())
             }
@@ -187,7 +197,7 @@ impl Answer {
                 self.metadata_key = false;
             }
             "PartitionIndex" if self.arrays.is_empty() => {
-                self.topic_page.next_partition(&tenant.names, value, context.edits)?;
+                self.topic_page.next_partition(value, context.edits)?;
             }
             "Name" if message.api.key == ApiKey::DESCRIBE_CONFIGS => {
                 self.element().names_topic = value.text() == Some(DEAD_LETTER_TOPIC);
@@ -196,6 +206,7 @@ impl Answer {
                 let (Some(text), Some(field)) = (value.text(), StringField::of(value)) else { return Ok(()) };
                 match tenant.names.topic_origin(text) {
                     Origin::Own(change) => field.change(&change, context.edits)?,
+                    _ if text.is_empty() => {}
                     _ => field.set(None, context.edits)?,
                 }
             }
@@ -213,7 +224,10 @@ impl Answer {
     ) -> Result<(), Fault> {
         let Some(field) = StringField::of(value) else { return Ok(()) };
         let name = value.text().unwrap_or(":");
-        let origin = tenant.names.topic_origin(name);
+        let origin = match self.void {
+            Some(_) => Origin::Own(Change { cut: tenant.names.impossible_topic().put.len(), put: "" }),
+            None => tenant.names.topic_origin(name),
+        };
         if self.arrays.is_empty() && message.api.key == ApiKey::DESCRIBE_TOPIC_PARTITIONS {
             self.topic_page.next_topic(field, &origin);
             return Ok(());
@@ -242,7 +256,11 @@ impl Answer {
         let Some(field) = StringField::of(value) else { return Ok(()) };
         match value.text().map(|name| space.origin(name)) {
             Some(Origin::Own(change)) => field.change(&change, edits),
-            _ => self.foreign(message, value, edits),
+            Some(Origin::Refused { cut, refusal, .. }) => {
+                self.element().refusal = Some(refusal);
+                field.change(&Change { cut, put: "" }, edits)
+            }
+            Some(Origin::Foreign) | None => self.foreign(message, value, edits),
         }
     }
 
@@ -366,7 +384,8 @@ impl Answer {
 
     /// Everything of a struct is known: what hangs together in it is put right.
     fn finish(&self, tenant: &Tenant, message: &Message, element: Element, edits: &mut Edits) -> Result<(), Fault> {
-        let mut refusal = element.refusal.or_else(|| self.arrays.iter().rev().find_map(|open| open.element.refusal));
+        let around = || self.arrays.iter().rev().find_map(|open| open.element.refusal);
+        let mut refusal = self.void.or(element.refusal).or_else(around);
         if let Some((field, name)) = &element.resource {
             let (kind_at, kind) = element.resource_type.as_ref().map_or((None, TOPIC), |(at, kind)| (Some(at), *kind));
             let origin = if kind == GROUP { tenant.names.groups.origin(name) } else { tenant.names.topic_origin(name) };
@@ -422,7 +441,9 @@ impl Answer {
             Event::Value(value) if value.field.entity == Entity::TopicId => {
                 self.body.topic_id = value.bytes.and_then(|bytes| TopicId::try_from(bytes).ok());
             }
-            Event::ElementEnd(field, _) if field.name == "Topics" => {
+            Event::ElementEnd(field, range) if field.name == "Topics" => {
+                // Nobody sees it, so it need not be kept.
+                context.edits.replace(range.clone(), Vec::new());
                 let element = core::mem::take(&mut self.body);
                 if let (Some(standing), Some(id)) = (element.standing, element.topic_id) {
                     tenant.topic_ids.borrow_mut().learn(id, standing, context.host);
@@ -430,14 +451,25 @@ impl Answer {
             }
             Event::End => {
                 *self = Answer::default();
-                let asked = known.asked.pop_front().unwrap_or_default();
                 let mut ids = tenant.topic_ids.borrow_mut();
-                known.judged.extend(asked.into_iter().filter(|id| ids.get(id, context.host).is_none()));
+                known.answered(|id| ids.get(id, context.host).is_some());
                 context.release();
             }
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// Why the answered request was kept from having an effect (`Request::void`); the memos of other APIs say other things.
+fn void(key: ApiKey, memo: u64) -> Option<Refusal> {
+    match key {
+        ApiKey::PRODUCE
+        | ApiKey::OFFSET_COMMIT
+        | ApiKey::OFFSET_FETCH
+        | ApiKey::TXN_OFFSET_COMMIT
+        | ApiKey::ADD_PARTITIONS_TO_TXN => Refusal::from_code(memo),
+        _ => None,
     }
 }
 

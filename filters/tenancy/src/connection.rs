@@ -4,27 +4,22 @@ use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::rc::Rc;
 
-use bifrost_core::edits::Edits;
 use bifrost_core::fault::Fault;
 use bifrost_core::filter::{Context, Direction, Filter, Message};
-use bifrost_core::host::{Counter, Host};
 use bifrost_core::protocol::ApiKey;
 use bifrost_core::reader::put_unsigned_varint;
-use bifrost_core::walker::{Event, Value};
+use bifrost_core::walker::Event;
 
 use crate::Tenant;
 use crate::answer::Answer;
 use crate::request::Request;
-use crate::topic_ids::{TopicId, TopicIds};
+use crate::topic_ids::TopicId;
 
 /// Metadata asks for topics by id from this version on (KIP-516).
 pub(crate) const METADATA_BY_ID: i16 = 12;
 
 /// Fetch sessions of one connection; a client uses one at a time.
 const SESSIONS_MAX: usize = 8;
-
-/// Masked ids whose answers may be under way; from this many to twice as many.
-const MASKED_MAX: usize = 1_024;
 
 /// Classic groups of one connection whose protocol type is remembered between JoinGroup and SyncGroup.
 const GROUPS_MAX: usize = 64;
@@ -38,33 +33,29 @@ pub(crate) struct Connection {
 }
 
 /// What is known of a connection between two messages.
+#[derive(Default)]
 pub(crate) struct Known {
     /// Fetch sessions that the broker has given to this connection (KIP-227). Brokers bind them to nothing, so that anybody who
     /// guesses one could read in it.
     pub(crate) sessions: VecDeque<i32>,
-    /// Ids that were masked in requests, as the client wrote them.
-    masked: TopicIds<()>,
     /// Ids that the broker has just said are not the tenant's; until the next request has gone.
     pub(crate) judged: HashSet<TopicId>,
-    /// Ids that the broker is being asked for, request by request.
-    pub(crate) asked: VecDeque<HashSet<TopicId>>,
+    /// What the broker is being asked for, request by request.
+    pub(crate) asked: VecDeque<Asked>,
+    /// All ids of the tenant have just been learned; until the next request has gone.
+    pub(crate) knows_all: bool,
     /// Whether the broker can be asked for topics by id.
     pub(crate) answers_by_id: bool,
     /// Classic groups, by hash, that members have joined here, and whether they speak the consumer protocol.
     groups: VecDeque<(u64, bool)>,
 }
 
-impl Default for Known {
-    fn default() -> Self {
-        Known {
-            sessions: VecDeque::new(),
-            masked: TopicIds::new(MASKED_MAX),
-            judged: HashSet::new(),
-            asked: VecDeque::new(),
-            answers_by_id: false,
-            groups: VecDeque::new(),
-        }
-    }
+/// A question of the gateway's about topics.
+pub(crate) enum Asked {
+    /// Whose are these?
+    Ids(HashSet<TopicId>),
+    /// Which are there?
+    All,
 }
 
 impl Connection {
@@ -83,39 +74,37 @@ impl Filter for Connection {
 }
 
 impl Known {
-    /// Hides an id that is not the tenant's behind one that no topic has.
-    pub(crate) fn mask(
-        &mut self,
-        tenant: &Tenant,
-        id: TopicId,
-        value: &Value<'_>,
-        edits: &mut Edits,
-        host: &mut dyn Host,
-    ) {
-        edits.replace(value.range.clone(), tenant.mask.apply(&id).to_vec());
-        self.masked.insert(id, ());
-        host.count(Counter::TopicIdsForeign, 1);
-    }
-
-    /// The id that the client wrote, when this is one that was masked.
-    pub(crate) fn unmasked(&mut self, tenant: &Tenant, id: &TopicId) -> Option<TopicId> {
-        let id = tenant.mask.apply(id);
-        self.masked.get(&id).map(|()| id)
-    }
-
     /// Asks the broker whose topics these are.
     pub(crate) fn ask(&mut self, ids: HashSet<TopicId>, context: &mut Context<'_>) {
-        let mut body = Vec::with_capacity(ids.len().saturating_mul(18).saturating_add(8));
-        put_unsigned_varint(&mut body, u32::try_from(ids.len()).unwrap_or(u32::MAX).saturating_add(1));
+        let mut topics = Vec::with_capacity(ids.len().saturating_mul(18).saturating_add(8));
+        put_unsigned_varint(&mut topics, u32::try_from(ids.len()).unwrap_or(u32::MAX).saturating_add(1));
         for id in &ids {
-            body.extend_from_slice(id);
+            topics.extend_from_slice(id);
             // No name, no tags.
-            body.extend_from_slice(&[0, 0]);
+            topics.extend_from_slice(&[0, 0]);
         }
+        self.send(topics, Asked::Ids(ids), context);
+    }
+
+    /// Asks the broker for all topics, to learn the ids of those that are the tenant's.
+    pub(crate) fn ask_for_all(&mut self, context: &mut Context<'_>) {
+        self.send(vec![0], Asked::All, context);
+    }
+
+    fn send(&mut self, mut topics: Vec<u8>, asked: Asked, context: &mut Context<'_>) {
         // No creation, no authorized operations, no tags.
-        body.extend_from_slice(&[0, 0, 0]);
-        context.send(ApiKey::METADATA, METADATA_BY_ID, body);
-        self.asked.push_back(ids);
+        topics.extend_from_slice(&[0, 0, 0]);
+        context.send(ApiKey::METADATA, METADATA_BY_ID, topics);
+        self.asked.push_back(asked);
+    }
+
+    /// Takes note that the oldest question has been answered; `is_known` tells which ids turned out to be the tenant's.
+    pub(crate) fn answered(&mut self, mut is_known: impl FnMut(&TopicId) -> bool) {
+        match self.asked.pop_front() {
+            Some(Asked::Ids(ids)) => self.judged.extend(ids.into_iter().filter(|id| !is_known(id))),
+            Some(Asked::All) => self.knows_all = true,
+            None => {}
+        }
     }
 
     pub(crate) fn session_begins(&mut self, id: i32) {

@@ -9,8 +9,9 @@ use crate::string_field::StringField;
 
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
-/// A share partition, `group:topic id:partition` (KIP-932). Brokers ask for those among themselves.
-const SHARE: i8 = 2;
+
+/// INVALID_REQUEST, also for key type 2, which is a share partition (KIP-932).
+const INVALID_REQUEST: i16 = 42;
 
 /// The keys of the request that is being walked.
 #[derive(Default)]
@@ -19,12 +20,13 @@ pub(crate) struct CoordinatorKey {
     key_type: i8,
     /// Up to version 3 the key stands before its type.
     waiting: Option<(StringField, String)>,
+    /// Keys that are refused.
+    pub(crate) refused: Vec<String>,
 }
 
 impl CoordinatorKey {
-    pub(crate) fn key_type(&mut self, names: &Names, value: &Value<'_>, edits: &mut Edits) -> Result<(), Fault> {
+    pub(crate) fn key_type(&mut self, value: &Value<'_>) {
         self.key_type = value.number().and_then(|n| i8::try_from(n).ok()).unwrap_or(-1);
-        self.end(names, edits)
     }
 
     /// A key whose type follows.
@@ -32,22 +34,30 @@ impl CoordinatorKey {
         self.waiting = Some((field, key.to_owned()));
     }
 
-    pub(crate) fn rename(&self, names: &Names, field: &StringField, key: &str, edits: &mut Edits) -> Result<(), Fault> {
+    pub(crate) fn rename(
+        &mut self,
+        names: &Names,
+        field: &StringField,
+        key: &str,
+        edits: &mut Edits,
+    ) -> Result<(), Fault> {
         match self.key_type {
             GROUP => field.change(&names.groups.physical(), edits),
             TRANSACTION => field.change(&names.transactions.physical(), edits),
-            // With one colon more it is no key at all, and the broker answers INVALID_REQUEST for it.
-            SHARE => field.set(Some(&format!("{key}:")), edits),
-            // Unknown to every broker.
-            _ => Ok(()),
+            // Brokers know no other types than these three, and ask for share partitions among themselves.
+            _ => {
+                self.refused.push(key.to_owned());
+                Ok(())
+            }
         }
     }
 
-    pub(crate) fn end(&mut self, names: &Names, edits: &mut Edits) -> Result<(), Fault> {
-        match self.waiting.take() {
-            Some((field, key)) => self.rename(names, &field, &key, edits),
-            None => Ok(()),
+    /// The error code with which the request is refused.
+    pub(crate) fn end(&mut self, names: &Names, edits: &mut Edits) -> Result<Option<i16>, Fault> {
+        if let Some((field, key)) = self.waiting.take() {
+            self.rename(names, &field, &key, edits)?;
         }
+        Ok((!matches!(self.key_type, GROUP | TRANSACTION)).then_some(INVALID_REQUEST))
     }
 
     /// What the answer needs.
@@ -67,10 +77,6 @@ pub(crate) fn restore(
     let origin = match u8::try_from(memo).map(u8::cast_signed) {
         Ok(GROUP) => names.groups.origin(key),
         Ok(TRANSACTION) => names.transactions.origin(key),
-        Ok(SHARE) => {
-            field.set(Some(key.strip_suffix(':').unwrap_or(key)), edits)?;
-            return Ok(true);
-        }
         _ => Origin::Own(Change::NONE),
     };
     match origin {

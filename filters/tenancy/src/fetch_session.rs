@@ -1,7 +1,7 @@
 //! Fetch sessions (KIP-227). Brokers keep them under a number and bind them to nothing: whoever guesses the number of another
 //! tenant's session reads what is in it. So a connection may use the sessions that it was given, and no others.
 //!
-//! Masked topic ids are kept out of sessions: the broker would go on answering for such an id after its topic has become the
+//! Hidden topic ids are kept out of sessions: the broker would go on answering for such an id after its topic has become the
 //! tenant's.
 
 use core::ops::Range;
@@ -34,18 +34,18 @@ impl FetchSession {
         }
     }
 
-    /// The error code with which the request is refused; `masked`: one of its topic ids is.
-    pub(crate) fn end(&mut self, known: &Known, masked: bool, edits: &mut Edits) -> Option<i16> {
+    /// The error code with which the request is refused; `hidden`: one of its topic ids is.
+    pub(crate) fn end(&mut self, known: &Known, hidden: bool, edits: &mut Edits) -> Option<i16> {
         let ((id_at, id), (epoch_at, epoch)) = (self.id.take()?, self.epoch.take()?);
         let own = id == 0 || known.sessions.contains(&id);
         if epoch > 0 {
-            return (!own || masked).then_some(NOT_FOUND);
+            return (!own || hidden).then_some(NOT_FOUND);
         }
         if !own {
             // A full fetch would close the session that it names.
             edits.replace(id_at, vec![0; 4]);
         }
-        if masked && epoch != FINAL_EPOCH {
+        if hidden && epoch != FINAL_EPOCH {
             edits.replace(epoch_at, FINAL_EPOCH.to_be_bytes().to_vec());
         }
         None

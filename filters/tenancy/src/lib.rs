@@ -41,22 +41,27 @@ mod topic_policy;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use bifrost_core::filter::{Direction, Filter, FilterConfig, Plan};
+use bifrost_core::filter::{Context, Direction, Filter, FilterConfig, Plan};
+use bifrost_core::host::Counter;
 use bifrost_core::protocol::{Api, ApiKey, Entity, Field, Kind, VersionRange, api};
-use bifrost_core::walker::holds;
+use bifrost_core::walker::{Value, holds};
 
 pub use config::{Access, Config, SharedTopic, TopicCreation};
 pub use decisions::{Decision, decision};
 
 use connection::Connection;
 use names::Names;
-use topic_ids::{Mask, TenantIds};
+use topic_ids::{Mask, TenantIds, TopicId, TopicIds};
 
 /// The first Metadata version whose request does not create topics unless it says so.
 const METADATA_WITHOUT_CREATION: i16 = 4;
 
 /// The last versions of Produce and Fetch that name topics.
 const NAMES_UP_TO: i16 = 12;
+
+/// Hidden ids of a worker whose answers may be under way; from this many to twice as many. A client that uses more may see how
+/// one is hidden, which tells it nothing.
+const HIDDEN_MAX: usize = 16_384;
 
 /// The configured filter.
 pub struct Tenancy {
@@ -69,6 +74,23 @@ struct Tenant {
     names: Names,
     topic_ids: RefCell<TenantIds>,
     mask: Mask,
+    /// Ids that are hidden behind the mask, as the clients wrote them.
+    hidden: RefCell<TopicIds<()>>,
+}
+
+impl Tenant {
+    /// Hides an id that is not the tenant's behind one that no topic has.
+    fn hide(&self, id: TopicId, value: &Value<'_>, context: &mut Context<'_>) {
+        context.edits.replace(value.range.clone(), self.mask.hide(&id).to_vec());
+        self.hidden.borrow_mut().insert(id, ());
+        context.host.count(Counter::TopicIdsForeign, 1);
+    }
+
+    /// The id that the client wrote, when this is one that was hidden.
+    fn shown(&self, hidden: &TopicId) -> Option<TopicId> {
+        let id = self.mask.show(hidden);
+        self.hidden.borrow_mut().get(&id).map(|()| id)
+    }
 }
 
 impl Tenancy {
@@ -77,7 +99,8 @@ impl Tenancy {
     pub fn new(config: Config) -> Self {
         let names = Names::new(&config);
         let topic_ids = RefCell::new(TenantIds::new(&config));
-        let tenant = Tenant { config, names, topic_ids, mask: Mask::random() };
+        let hidden = RefCell::new(TopicIds::new(HIDDEN_MAX));
+        let tenant = Tenant { config, names, topic_ids, mask: Mask::default(), hidden };
         Tenancy { tenant: Rc::new(tenant) }
     }
 }
@@ -110,7 +133,7 @@ impl FilterConfig for Tenancy {
                 | Entity::ErrorMessage
                 | Entity::AuthorizedOps => true,
                 Entity::BrokerId => field.name == "ReplicaId",
-                _ => matches!(field.name, "SessionId" | "ApiKeys"),
+                _ => matches!(field.name, "SessionId" | "ApiKeys" | "EndpointType"),
             };
             always || (rename_clients && field.name == "ClientId")
         };

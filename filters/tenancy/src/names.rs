@@ -5,7 +5,8 @@
 //!
 //! - *Impossible* names (`""`, `.`, `..`) would become possible behind a prefix. They get the prefix with `:` for its first
 //!   character, which has the same length, so they stream like any other name.
-//! - *Refused* names get `:<code>:<resource type>:`. The broker answers for them like for the others, in its own order; the
+//! - *Refused* names get `:<code>:<resource type>:`, empty group and transactional ids included: nobody has a group or a
+//!   transaction of that name, because all others have a prefix. The broker answers for them like for the others, in its own order; the
 //!   answer's error code is then replaced by the one in the name. So nothing has to be remembered between request and answer,
 //!   and no element has to be cut out and put back.
 //!
@@ -24,12 +25,16 @@ const TOPIC_NAME_MAX: usize = 249;
 /// Error codes of Kafka that refuse one element of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
+    /// INVALID_GROUP_ID: it is empty.
+    EmptyGroup = 24,
     /// TOPIC_AUTHORIZATION_FAILED: the topic is shared and this is not allowed with it.
     Shared = 29,
     /// CLUSTER_AUTHORIZATION_FAILED: the resource is the operator's.
     Cluster = 31,
     /// TOPIC_ALREADY_EXISTS: as a shared topic.
     Exists = 36,
+    /// INVALID_REQUEST: the name is empty.
+    EmptyName = 42,
     /// POLICY_VIOLATION: beyond `topicCreation`.
     Policy = 44,
 }
@@ -38,6 +43,8 @@ impl Refusal {
     /// What is wrong, for a person.
     pub(crate) const fn text(self) -> &'static str {
         match self {
+            Refusal::EmptyGroup => "A group id must not be empty.",
+            Refusal::EmptyName => "This name must not be empty.",
             Refusal::Shared => {
                 "This topic is shared with this virtual cluster; it can be read, or written if it is shared so, but not changed."
             }
@@ -47,8 +54,9 @@ impl Refusal {
         }
     }
 
-    fn from_code(code: i64) -> Option<Refusal> {
-        [Refusal::Shared, Refusal::Cluster, Refusal::Exists, Refusal::Policy].into_iter().find(|r| *r as i64 == code)
+    pub(crate) fn from_code(code: u64) -> Option<Refusal> {
+        use Refusal::{Cluster, EmptyGroup, EmptyName, Exists, Policy, Shared};
+        [EmptyGroup, Shared, Cluster, Exists, EmptyName, Policy].into_iter().find(|r| *r as u64 == code)
     }
 }
 
@@ -118,7 +126,7 @@ impl Space {
         if physical.starts_with(&self.prefix) {
             Origin::Own(Change { cut: self.prefix.len(), put: "" })
         } else {
-            Origin::Foreign
+            refused(physical).unwrap_or(Origin::Foreign)
         }
     }
 }
@@ -173,18 +181,21 @@ impl Names {
         Ok(Change { cut: 0, put })
     }
 
+    /// What makes any topic name one that no topic has.
+    pub(crate) fn impossible_topic(&self) -> Change<'_> {
+        Change { cut: 0, put: if self.impossible.is_empty() { ":" } else { &self.impossible } }
+    }
+
     /// What a physical topic name is to the tenant.
     pub(crate) fn topic_origin(&self, physical: &str) -> Origin<'_> {
         if let Some(name) = self.shared_back.get(physical) {
             return Origin::Own(Change { cut: physical.len(), put: name });
         }
-        if let own @ Origin::Own(_) = self.topics.origin(physical) {
-            return own;
-        }
         if let Some("" | "." | "..") = physical.strip_prefix(&*self.impossible) {
             return Origin::Own(Change { cut: self.impossible.len(), put: "" });
         }
-        refused(physical).unwrap_or(Origin::Foreign)
+        // Behind a prefix nothing begins like a refused name; without one only names that are impossible anyway.
+        refused(physical).unwrap_or_else(|| self.topics.origin(physical))
     }
 
     /// Whether the topic with this physical name may be reached by this deed.

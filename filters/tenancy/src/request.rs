@@ -22,11 +22,14 @@ use crate::topic_ids::{self, TopicId};
 use crate::topic_pages::TopicPageRequest;
 use crate::{NAMES_UP_TO, Tenant, regex, topic_policy};
 
-const INVALID_GROUP_ID: i16 = 24;
 const REBALANCE_IN_PROGRESS: i16 = 27;
 const INVALID_REQUEST: i16 = 42;
 const POLICY_VIOLATION: i16 = 44;
+const UNSUPPORTED_ENDPOINT_TYPE: i16 = 115;
 const INVALID_REGULAR_EXPRESSION: i16 = 128;
+
+/// OffsetFetch names topics by id from this version on.
+const OFFSETS_BY_ID: i16 = 10;
 
 /// With this client id brokers let anybody write to their internal topics.
 const ADMIN_CLIENT: &[u8] = b"__admin_client";
@@ -40,10 +43,16 @@ pub(crate) const GROUP: i8 = 32;
 pub(crate) struct Request {
     /// Error code of the answer that the client gets at once.
     refused: Option<i16>,
+    /// Nothing of it may have an effect, for this reason.
+    void: Option<Refusal>,
+    /// Elements around what is being walked.
+    depth: usize,
     /// Topic ids that nobody knows.
     missing: HashSet<TopicId>,
-    /// Some id is masked.
-    masked: bool,
+    /// OffsetFetch: all offsets of a group are wanted, and the answer names topics by id.
+    all_ids: bool,
+    /// Some id is hidden.
+    hidden: bool,
     /// The element of an admin request.
     element: Element,
     /// JoinGroup and SyncGroup.
@@ -53,6 +62,8 @@ pub(crate) struct Request {
     coordinator_key: CoordinatorKey,
     fetch_session: FetchSession,
     topic_page: TopicPageRequest,
+    /// StreamsGroupHeartbeat: in the configs of an internal topic.
+    topic_configs: bool,
     /// ApiVersions: the client states the cluster id that it was shown.
     own_cluster: bool,
     /// Elements of the request's array, for an answer with as many.
@@ -89,7 +100,14 @@ impl Request {
                 self.array(tenant, message, array, context.edits);
                 Ok(())
             }
-            Event::ElementEnd(field, _) => self.element_end(tenant, message, field, context.edits),
+            Event::Element(..) => {
+                self.depth = self.depth.saturating_add(1);
+                Ok(())
+            }
+            Event::ElementEnd(field, _) => {
+                self.depth = self.depth.saturating_sub(1);
+                self.element_end(tenant, message, field, context.edits)
+            }
             Event::NullStruct(field, range) => {
                 if field.name == "Cursor" {
                     self.topic_page.no_cursor = Some(range.clone());
@@ -97,7 +115,7 @@ impl Request {
                 Ok(())
             }
             Event::End => core::mem::take(self).end(tenant, known, message, context),
-            Event::Element(..) | Event::ArrayEnd(..) | Event::Records(..) => Ok(()),
+            Event::ArrayEnd(..) | Event::Records(..) => Ok(()),
         }
     }
 
@@ -125,9 +143,11 @@ impl Request {
                 if matches!(message.api.key, ApiKey::JOIN_GROUP | ApiKey::SYNC_GROUP) {
                     self.group = value.bytes.map(<[u8]>::to_vec);
                 }
-                self.rename(&tenant.names.groups, INVALID_GROUP_ID, message, value, edits)
+                self.rename(&tenant.names.groups, Refusal::EmptyGroup, message, value, edits)
             }
-            Entity::TransactionalId => self.rename(&tenant.names.transactions, INVALID_REQUEST, message, value, edits),
+            Entity::TransactionalId => {
+                self.rename(&tenant.names.transactions, Refusal::EmptyName, message, value, edits)
+            }
             Entity::ResourceName => self.resource(tenant, value, edits),
             Entity::MemberMetadata => {
                 if !self.speaks_consumer(known, message) {
@@ -153,9 +173,17 @@ impl Request {
         match value.field.name {
             "ClientId" => return client_id(tenant, value, edits),
             "ProtocolType" => self.consumer = value.bytes.map(|bytes| bytes == CONSUMER),
-            "KeyType" => return self.coordinator_key.key_type(&tenant.names, value, edits),
+            "KeyType" => self.coordinator_key.key_type(value),
+            // Controllers are not for tenants.
+            "EndpointType" if value.number() != Some(1) => self.refuse(UNSUPPORTED_ENDPOINT_TYPE),
             "SessionId" | "SessionEpoch" => self.fetch_session.value(value),
             "AllowAutoTopicCreation" if !policy.auto_create => edits.replace(value.range.clone(), vec![0]),
+            "Key"
+                if self.topic_configs
+                    && topic_policy::denies_config(policy, value.text().unwrap_or_default(), false) =>
+            {
+                self.refuse(POLICY_VIOLATION);
+            }
             "Name" if topic_policy::sets_configs(message.api.key) => {
                 let of_group = self.element.resource_type.as_ref().is_some_and(|(_, kind)| *kind == GROUP);
                 if topic_policy::denies_config(policy, value.text().unwrap_or_default(), of_group) {
@@ -188,7 +216,11 @@ impl Request {
             self.element.name = Some((field, name.to_owned()));
             return Ok(());
         }
-        match tenant.names.physical_topic(name, deed(message.api.key)) {
+        let physical = match self.void {
+            Some(_) => Ok(tenant.names.impossible_topic()),
+            None => tenant.names.physical_topic(name, deed(message.api.key)),
+        };
+        match physical {
             Ok(change) if message.resizable => field.change(&change, edits),
             Ok(change) => field.change_in_stream(&change, padding(value.width), edits),
             Err(refusal) => field.change(&Change { cut: 0, put: &refused_prefix(refusal, TOPIC) }, edits),
@@ -204,37 +236,44 @@ impl Request {
         context: &mut Context<'_>,
     ) {
         let Some(id) = value.bytes.and_then(|bytes| TopicId::try_from(bytes).ok()) else { return };
-        if id == topic_ids::NONE {
+        if id == topic_ids::NONE || (tenant.names.topics.is_empty() && self.void.is_none()) {
             return;
         }
         let standing = tenant.topic_ids.borrow_mut().get(&id, context.host);
-        if standing.is_some_and(|standing| standing.allows(deed(message.api.key))) {
+        if self.void.is_none() && standing.is_some_and(|standing| standing.allows(deed(message.api.key))) {
             return;
         }
-        let askable = standing.is_none() && known.answers_by_id && !known.judged.contains(&id);
+        let askable = self.void.is_none() && standing.is_none() && known.answers_by_id && !known.judged.contains(&id);
         if askable {
             self.missing.insert(id);
         }
         // A stream cannot be held: its broker says that the id is unknown, the client asks again, and then it is known.
         if !askable || !message.resizable {
-            self.masked = true;
-            known.mask(tenant, id, value, context.edits, context.host);
+            self.hidden = true;
+            tenant.hide(id, value, context);
         }
     }
 
-    /// Puts a group or a transactional id behind the prefix. An empty one would become possible there.
+    /// Puts a group or a transactional id behind the prefix. An empty one would become possible there, so it is refused: at once
+    /// where the answer has a place for that, else by the broker, and then with the topics that are to be used with it.
     fn rename(
         &mut self,
         space: &Space,
-        code_when_empty: i16,
+        empty: Refusal,
         message: &Message,
         value: &Value<'_>,
         edits: &mut Edits,
     ) -> Result<(), Fault> {
-        if value.bytes == Some(b"") && has_top_level_error(message.api, message.version) {
-            self.refuse(code_when_empty);
+        let Some(field) = StringField::of(value) else { return Ok(()) };
+        if value.bytes != Some(b"") {
+            return field.change(&space.physical(), edits);
         }
-        StringField::of(value).map_or(Ok(()), |field| field.change(&space.physical(), edits))
+        if has_top_level_error(message.api, message.version) {
+            self.refuse(empty as i16);
+        } else if self.depth == 0 && !value.field.array {
+            self.void = Some(empty);
+        }
+        field.change(&Change { cut: 0, put: &refused_prefix(empty, 0) }, edits)
     }
 
     /// A name, or a pattern of names, whose kind other fields tell; and that kind.
@@ -297,16 +336,21 @@ impl Request {
     }
 
     fn array(&mut self, tenant: &Tenant, message: &Message, array: &Array, edits: &mut Edits) {
+        self.topic_configs = array.field.name == "TopicConfigs";
         if topic_policy::assigns_replicas(message.api.key, array) {
             self.element.refusal = Some(Refusal::Policy);
         }
         match (message.api.key, array.field.name) {
             (ApiKey::PRODUCE, "TopicData") if !message.resizable && message.version <= NAMES_UP_TO => {
-                let prefix = tenant.names.topics.prefix().len();
-                if prefix > 0 {
-                    let growth = prefix.saturating_add(padding(array.width));
+                let names = &tenant.names;
+                let put = if self.void.is_some() { names.impossible_topic().put } else { names.topics.prefix() };
+                if !put.is_empty() {
+                    let growth = put.len().saturating_add(padding(array.width));
                     edits.promise(i64::try_from(growth).unwrap_or(i64::MAX));
                 }
+            }
+            (ApiKey::OFFSET_FETCH, "Topics") if message.version >= OFFSETS_BY_ID => {
+                self.all_ids |= array.count.is_none()
             }
             (ApiKey::DESCRIBE_TOPIC_PARTITIONS, "Topics") => self.topic_page.all_topics = array.count == Some(0),
             _ => {}
@@ -326,9 +370,11 @@ impl Request {
         let element = core::mem::take(&mut self.element);
         let Some((name_at, name)) = element.name else { return Ok(()) };
         let resource_type = element.resource_type.as_ref().map_or(TOPIC, |(_, kind)| *kind);
+        let alters = element.resource_type.is_some() && topic_policy::sets_configs(message.api.key);
         let names = &tenant.names;
         let physical = match (element.refusal, resource_type) {
             (Some(refusal), _) => Err(refusal),
+            (None, TOPIC | GROUP) if name.is_empty() && (alters || resource_type == GROUP) => Err(Refusal::EmptyName),
             (None, TOPIC) => names.physical_topic(&name, deed(message.api.key)),
             (None, GROUP) => Ok(names.groups.physical()),
             (None, _) => Err(Refusal::Cluster),
@@ -353,7 +399,7 @@ impl Request {
     ) -> Result<(), Fault> {
         match message.api.key {
             ApiKey::FETCH => {
-                let refused = self.fetch_session.end(known, self.masked, context.edits);
+                let refused = self.fetch_session.end(known, self.hidden, context.edits);
                 refused.into_iter().for_each(|code| self.refuse(code));
             }
             ApiKey::JOIN_GROUP => {
@@ -369,23 +415,40 @@ impl Request {
                 context.remember(u64::from(consumer));
             }
             ApiKey::FIND_COORDINATOR => {
-                self.coordinator_key.end(&tenant.names, context.edits)?;
+                let refused = self.coordinator_key.end(&tenant.names, context.edits)?;
+                refused.into_iter().for_each(|code| self.refuse(code));
                 context.remember(self.coordinator_key.memo());
             }
             ApiKey::DESCRIBE_TOPIC_PARTITIONS => self.topic_page.end(&tenant.names, context.edits)?,
             _ => {}
         }
         if let Some(code) = self.refused {
-            let refusal = answer::Refusal { code, message: None, elements: self.elements };
+            let refusal = answer::Refusal {
+                names: &self.coordinator_key.refused,
+                elements: self.elements,
+                ..answer::Refusal::code(code)
+            };
             context.answer(answer::refusal(message.api, message.version, &refusal)?);
-        } else if self.missing.is_empty() {
-            known.judged.clear();
-        } else {
-            known.ask(self.missing, context);
-            if message.resizable {
-                context.hold();
-            }
+            return Ok(());
         }
+        if let Some(void) = self.void {
+            context.remember(void as u64);
+        }
+        let learns_all = self.all_ids && !known.knows_all;
+        if learns_all {
+            known.ask_for_all(context);
+        } else if !self.missing.is_empty() {
+            known.ask(self.missing, context);
+            if !message.resizable {
+                known.judged.clear();
+                return Ok(());
+            }
+        } else {
+            known.judged.clear();
+            known.knows_all = false;
+            return Ok(());
+        }
+        context.hold();
         Ok(())
     }
 }

@@ -37,33 +37,26 @@ pub(crate) fn shown(names: &Names, code: i16, refusal: Option<Refusal>, text: &s
 
 /// The text without the tenant's prefixes, or `None` when they cannot be told from other words.
 pub(crate) fn stripped(names: &Names, text: &str) -> Option<String> {
-    let mut shown = text.to_owned();
-    for space in [&names.topics, &names.groups, &names.transactions] {
-        shown = without(space, shown)?;
-    }
-    Some(shown)
-}
-
-fn without(space: &Space, text: String) -> Option<String> {
-    let prefix = space.prefix();
-    if prefix.is_empty() || !text.contains(prefix) {
-        return Some(text);
-    }
+    let prefixes = [&names.topics, &names.groups, &names.transactions].map(Space::prefix);
+    let used = || prefixes.into_iter().filter(|prefix| !prefix.is_empty());
     // A prefix like `t` begins words, too.
-    if !prefix.ends_with(|c: char| !c.is_alphanumeric()) {
+    if used().any(|prefix| text.contains(prefix) && prefix.ends_with(char::is_alphanumeric)) {
         return None;
     }
     let mut shown = String::with_capacity(text.len());
-    let mut rest = &*text;
-    while let Some((before, after)) = rest.split_once(prefix) {
-        shown.push_str(before);
-        if shown.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-')) {
-            // In the middle of a name.
-            shown.push_str(prefix);
+    let mut rest = text;
+    let mut in_name = false;
+    while let Some(next) = rest.chars().next() {
+        let longest = used().filter(|prefix| !in_name && rest.starts_with(prefix)).max_by_key(|prefix| prefix.len());
+        if let Some(prefix) = longest {
+            rest = rest.get(prefix.len()..)?;
+            in_name = true;
+        } else {
+            shown.push(next);
+            rest = rest.get(next.len_utf8()..)?;
+            in_name = next.is_alphanumeric() || matches!(next, '.' | '_' | '-');
         }
-        rest = after;
     }
-    shown.push_str(rest);
     Some(shown)
 }
 

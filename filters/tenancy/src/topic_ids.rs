@@ -159,20 +159,39 @@ fn find(slot: &[u8], id: &TopicId) -> Option<Standing> {
     Standing::from_code(*entry.last()?)
 }
 
-/// Makes an id that no topic has from one that is not the tenant's, so that the broker itself says so. Secret: a client that
-/// knew it could write an id that becomes another tenant's.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Mask(u128);
+/// Makes an id that no topic has from one that is not the tenant's, so that the broker itself says so. A keyed permutation (a
+/// Feistel network): a client that has seen some hidden ids learns nothing about others, or it could write an id that is hidden
+/// as another tenant's.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Mask(RandomState);
+
+const ROUNDS: [u8; 6] = [0, 1, 2, 3, 4, 5];
 
 impl Mask {
-    pub(crate) fn random() -> Self {
-        let half = || u128::from(RandomState::new().hash_one(0u8));
-        Mask(half() | half() << 64 | 1)
+    pub(crate) fn hide(&self, id: &TopicId) -> TopicId {
+        let (mut left, mut right) = split(id);
+        for round in ROUNDS {
+            (left, right) = (right, left ^ self.0.hash_one((round, right)));
+        }
+        join(left, right)
     }
 
-    pub(crate) fn apply(self, id: &TopicId) -> TopicId {
-        (u128::from_be_bytes(*id) ^ self.0).to_be_bytes()
+    pub(crate) fn show(&self, hidden: &TopicId) -> TopicId {
+        let (mut left, mut right) = split(hidden);
+        for round in ROUNDS.into_iter().rev() {
+            (left, right) = (right ^ self.0.hash_one((round, left)), left);
+        }
+        join(left, right)
     }
+}
+
+fn split(id: &TopicId) -> (u64, u64) {
+    let [a, b, c, d, e, f, g, h, rest @ ..] = *id;
+    (u64::from_be_bytes([a, b, c, d, e, f, g, h]), u64::from_be_bytes(rest))
+}
+
+fn join(left: u64, right: u64) -> TopicId {
+    (u128::from(left) << 64 | u128::from(right)).to_be_bytes()
 }
 
 #[cfg(test)]
@@ -226,13 +245,22 @@ mod tests {
     }
 
     #[test]
-    fn a_mask_is_its_own_inverse_and_changes_every_id() {
-        let mask = Mask::random();
+    fn what_is_hidden_is_shown_again_and_differs_for_every_mask() {
+        let (one, other) = (Mask::default(), Mask::default());
         for n in [0, 1, usize::MAX] {
-            assert_ne!(mask.apply(&id(n)), id(n));
-            assert_eq!(mask.apply(&mask.apply(&id(n))), id(n));
+            let hidden = one.hide(&id(n));
+            assert_ne!(hidden, id(n));
+            assert_ne!(hidden, other.hide(&id(n)));
+            assert_eq!(one.show(&hidden), id(n));
         }
-        assert_ne!(mask.0, Mask::random().0);
+    }
+
+    #[test]
+    fn one_hidden_id_says_nothing_about_another() {
+        let mask = Mask::default();
+        let difference = |n: usize| (u128::from_be_bytes(mask.hide(&id(n))) ^ n as u128).count_ones();
+        let same = (u128::from_be_bytes(mask.hide(&id(1))) ^ 1) == (u128::from_be_bytes(mask.hide(&id(2))) ^ 2);
+        assert!(!same && difference(1) > 20 && difference(2) > 20);
     }
 
     #[test]

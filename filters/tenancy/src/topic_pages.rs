@@ -41,24 +41,31 @@ impl TopicPageRequest {
 pub(crate) struct TopicPage {
     /// A topic of others was met, so all that follow are.
     pub(crate) past_own_topics: bool,
-    next: Option<(StringField, bool)>,
+    /// The name and what makes it virtual, nothing when it is foreign.
+    next: Option<(StringField, Option<(usize, String)>)>,
 }
 
 impl TopicPage {
     /// The topic that the next page begins with.
     pub(crate) fn next_topic(&mut self, field: StringField, origin: &Origin<'_>) {
-        self.next = Some((field, *origin == Origin::Foreign));
+        let change = match origin {
+            Origin::Own(change) => Some((change.cut, change.put.to_owned())),
+            _ => None,
+        };
+        self.next = Some((field, change));
     }
 
     /// Its partition: the cursor is complete. There is no next page when it would be of others.
-    pub(crate) fn next_partition(&mut self, names: &Names, value: &Value<'_>, edits: &mut Edits) -> Result<(), Fault> {
-        let Some((name, foreign)) = self.next.take() else { return Ok(()) };
-        if foreign || self.past_own_topics {
-            // From the marker before the name to the tag section behind the number.
-            let range = name.range().start.saturating_sub(1)..value.range.end.saturating_add(1);
-            edits.replace(range, vec![0xff]);
-            return Ok(());
+    pub(crate) fn next_partition(&mut self, value: &Value<'_>, edits: &mut Edits) -> Result<(), Fault> {
+        let Some((name, change)) = self.next.take() else { return Ok(()) };
+        match change.filter(|_| !self.past_own_topics) {
+            Some((cut, put)) => name.change(&Change { cut, put: &put }, edits),
+            None => {
+                // From the marker before the name to the tag section behind the number.
+                let range = name.range().start.saturating_sub(1)..value.range.end.saturating_add(1);
+                edits.replace(range, vec![0xff]);
+                Ok(())
+            }
         }
-        name.change(&Change { cut: names.topics.prefix().len(), put: "" }, edits)
     }
 }

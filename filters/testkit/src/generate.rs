@@ -22,6 +22,11 @@ pub trait Content {
         None
     }
 
+    /// Whether a string, or bytes, that may be null are null, whatever [`Content::content`] says.
+    fn null(&mut self, _: &'static Field, _: &mut Choices<'_>) -> bool {
+        false
+    }
+
     /// Whether tags that no definition has may be written.
     fn unknown_tags(&self) -> bool {
         true
@@ -207,8 +212,10 @@ impl Writer<'_, '_> {
 
     fn scalar(&mut self, field: &'static Field, nullable: bool) {
         let sized = matches!(field.kind, Kind::String | Kind::Bytes | Kind::Records);
-        let chosen = self.content.content(field, self.choices);
+        let null = sized && nullable && self.content.null(field, self.choices);
+        let chosen = if null { None } else { self.content.content(field, self.choices) };
         let value = match chosen {
+            None if null => None,
             Some(bytes) => Some(bytes),
             None if sized && nullable && self.choices.one_in(4) => None,
             None => Some(self.arbitrary(field)),

@@ -10,6 +10,7 @@ use kafka_protocol::messages::{
     ApiKey, ApiVersionsRequest, ApiVersionsResponse, MetadataRequest, MetadataResponse, TopicName,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
+use uuid::Uuid;
 
 use crate::frames::Connection;
 use crate::kafka::{TOPIC, decode_response, request_frame};
@@ -26,6 +27,8 @@ pub(crate) enum Route {
 /// What a client knows after the bootstrap connection.
 pub(crate) struct Client {
     route: Route,
+    prefix: &'static str,
+    topic_id: Uuid,
     nodes: HashMap<i32, SocketAddr>,
     /// Index is the partition.
     leaders: Vec<i32>,
@@ -38,7 +41,8 @@ pub(crate) struct Ready {
 }
 
 impl Client {
-    pub(crate) fn bootstrap(address: SocketAddr, route: Route) -> Result<Self> {
+    /// `prefix` is what the target puts before all names; the client itself does not know it.
+    pub(crate) fn bootstrap(address: SocketAddr, route: Route, prefix: &'static str) -> Result<Self> {
         let mut bootstrap = Ready::open(address)?;
         let version = bootstrap.version(ApiKey::Metadata, 12)?;
         let topic = MetadataRequestTopic::default().with_name(Some(TopicName(StrBytes::from_static_str(TOPIC))));
@@ -53,12 +57,21 @@ impl Client {
         }
         let topic = metadata.topics.first().context("topic missing in Metadata")?;
         ensure!(topic.error_code == 0, "topic error {}", topic.error_code);
+        ensure!(topic.name.as_ref().is_some_and(|name| name.as_str() == TOPIC), "answer for {:?}", topic.name);
         let mut leaders = vec![-1; topic.partitions.len()];
         for partition in &topic.partitions {
             *leaders.get_mut(usize::try_from(partition.partition_index)?).context("partition index")? =
                 partition.leader_id.0;
         }
-        Ok(Self { route, nodes, leaders })
+        Ok(Self { route, prefix, topic_id: topic.topic_id, nodes, leaders })
+    }
+
+    pub(super) fn prefix(&self) -> &'static str {
+        self.prefix
+    }
+
+    pub(super) fn topic_id(&self) -> Uuid {
+        self.topic_id
     }
 
     /// Connects to the leader of a partition.

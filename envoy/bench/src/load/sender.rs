@@ -6,15 +6,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use hdrhistogram::Histogram;
-use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
-use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use kafka_protocol::messages::{ApiKey, BrokerId, FetchRequest, GroupId, HeartbeatRequest, ProduceRequest, TopicName};
-use kafka_protocol::protocol::StrBytes;
+use uuid::Uuid;
 
 use super::client::Client;
+use super::requests::{Exchange, Expected};
+use crate::endpoint::{Endpoint, UNSEEN};
 use crate::frames::Connection;
-use crate::kafka::{REQUEST_CORRELATION_ID_AT, TOPIC, TOPIC_ID, record_batch, request_frame, set_correlation_id};
-use crate::workload::{Request, Workload};
+use crate::kafka::{REQUEST_CORRELATION_ID_AT, set_correlation_id};
+use crate::workload::Workload;
 
 /// Longest round trip that is told apart: 10 s.
 const LATENCY_MAX_NS: u64 = 10_000_000_000;
@@ -33,6 +32,7 @@ pub(crate) struct Progress {
 /// What one connection did from its first request to its last answer.
 pub(crate) struct Totals {
     pub(crate) requests: u64,
+    /// What the endpoint has to have received.
     pub(crate) request_bytes: u64,
     pub(crate) round_trips: Histogram<u64>,
 }
@@ -41,53 +41,58 @@ pub(crate) struct Sender {
     connection: Connection,
     /// Reused for every request: only the correlation id changes.
     frame: Vec<u8>,
+    upstream_bytes: usize,
+    answer: Expected,
     in_flight_max: usize,
     /// Correlation id and, for round trips, the time of sending.
     in_flight: VecDeque<(i32, Option<Instant>)>,
     counts_answers: bool,
     next_id: i32,
-    /// Size of the first answer: all later ones are the same.
-    answer_bytes: Option<usize>,
-    answer_bytes_min: usize,
     is_round_trip: bool,
     requests: u64,
     round_trips: Histogram<u64>,
 }
 
 impl Sender {
-    pub(crate) fn open(client: &Client, workload: &Workload, partition: usize) -> Result<Self> {
+    pub(crate) fn open(client: &Client, workload: &Workload, partition: usize, endpoint: &Endpoint) -> Result<Self> {
+        Self::with_topic(client, workload, partition, endpoint, client.topic_id())
+    }
+
+    /// Its requests are for a topic that the client has never seen in Metadata, as after a restart of the gateway.
+    pub(crate) fn for_unseen_topic(client: &Client, workload: &Workload, endpoint: &Endpoint) -> Result<Self> {
+        Self::with_topic(client, workload, 0, endpoint, UNSEEN.id)
+    }
+
+    fn with_topic(
+        client: &Client,
+        workload: &Workload,
+        partition: usize,
+        endpoint: &Endpoint,
+        topic_id: Uuid,
+    ) -> Result<Self> {
         let ready = client.connect(partition)?;
-        let index = i32::try_from(partition)?;
-        let (frame, answer_bytes_min) = match workload.request {
-            Request::Produce { record_bytes } => {
-                let version = ready.version(ApiKey::Produce, 12)?;
-                (request_frame(ApiKey::Produce, version, 0, &produce(index, record_bytes)?)?, 0)
-            }
-            Request::Fetch { record_bytes, version_max } => {
-                let version = ready.version(ApiKey::Fetch, version_max)?;
-                (
-                    request_frame(ApiKey::Fetch, version, 0, &fetch(version, index, i32::try_from(record_bytes)?))?,
-                    record_bytes,
-                )
-            }
-            Request::Heartbeat => {
-                let version = ready.version(ApiKey::Heartbeat, 4)?;
-                (request_frame(ApiKey::Heartbeat, version, 0, &heartbeat())?, 0)
-            }
-        };
+        let (key, version) = workload.request.api();
+        ensure!(ready.version(key, version)? == version, "{key:?} v{version} is not offered");
+        let exchange = Exchange::of(workload.request, topic_id, partition, client.prefix(), endpoint)?;
         Ok(Self {
             connection: ready.connection,
-            frame,
+            frame: exchange.frame,
+            upstream_bytes: exchange.upstream_bytes,
+            answer: exchange.answer,
             in_flight_max: workload.in_flight,
             in_flight: VecDeque::with_capacity(workload.in_flight),
-            counts_answers: matches!(workload.request, Request::Fetch { .. }),
+            counts_answers: workload.request.is_answer_larger(),
             next_id: 1,
-            answer_bytes: None,
-            answer_bytes_min,
             is_round_trip: workload.is_round_trip(),
             requests: 0,
             round_trips: Histogram::new_with_bounds(1, LATENCY_MAX_NS, 3)?,
         })
+    }
+
+    /// One request and its answer.
+    pub(crate) fn once(mut self) -> Result<()> {
+        self.send()?;
+        self.receive(&Progress::default())
     }
 
     /// Keeps the pipe full until told to stop, then waits for what is still under way.
@@ -105,7 +110,7 @@ impl Sender {
                 })?;
             }
         }
-        let request_bytes = self.requests * self.frame.len() as u64;
+        let request_bytes = self.requests * self.upstream_bytes as u64;
         Ok(Totals { requests: self.requests, request_bytes, round_trips: self.round_trips })
     }
 
@@ -125,9 +130,7 @@ impl Sender {
         let id = answer.head.first_chunk().map(|bytes| i32::from_be_bytes(*bytes));
         let (expected, sent_at) = self.in_flight.pop_front().context("answer to nothing")?;
         ensure!(id == Some(expected), "correlation id {id:?} instead of {expected}");
-        ensure!(size >= self.answer_bytes_min, "answer of {size} bytes");
-        let first = *self.answer_bytes.get_or_insert(size);
-        ensure!(size == first, "answer of {size} bytes after one of {first}");
+        self.answer.check(size, answer.head)?;
         if let Some(sent_at) = sent_at
             && progress.measuring.load(Relaxed)
         {
@@ -142,41 +145,4 @@ impl Sender {
 
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-fn produce(partition: i32, record_bytes: usize) -> Result<ProduceRequest> {
-    let partition =
-        PartitionProduceData::default().with_index(partition).with_records(Some(record_batch(record_bytes)?));
-    let topic = TopicProduceData::default()
-        .with_name(TopicName(StrBytes::from_static_str(TOPIC)))
-        .with_partition_data(vec![partition]);
-    Ok(ProduceRequest::default().with_acks(-1).with_timeout_ms(30_000).with_topic_data(vec![topic]))
-}
-
-fn fetch(version: i16, partition: i32, bytes_max: i32) -> FetchRequest {
-    let partition = FetchPartition::default()
-        .with_partition(partition)
-        .with_current_leader_epoch(1)
-        .with_fetch_offset(0)
-        .with_partition_max_bytes(bytes_max);
-    let topic = FetchTopic::default().with_partitions(vec![partition]);
-    let topic = if version < 13 {
-        topic.with_topic(TopicName(StrBytes::from_static_str(TOPIC)))
-    } else {
-        topic.with_topic_id(TOPIC_ID)
-    };
-    FetchRequest::default()
-        .with_replica_id(BrokerId(-1))
-        .with_max_wait_ms(500)
-        .with_min_bytes(1)
-        .with_max_bytes(bytes_max)
-        .with_session_epoch(-1)
-        .with_topics(vec![topic])
-}
-
-fn heartbeat() -> HeartbeatRequest {
-    HeartbeatRequest::default()
-        .with_group_id(GroupId(StrBytes::from_static_str("bench")))
-        .with_generation_id(1)
-        .with_member_id(StrBytes::from_static_str("bench-1"))
 }

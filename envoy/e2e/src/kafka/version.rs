@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::kafka::{BROKER_IP, CONTROLLERS, ZOOKEEPER};
+use crate::kafka::{BROKER_IP, CONTROLLERS, Extra, RELAYED, ZOOKEEPER};
 use crate::ports::PortBlock;
 use crate::tools::Tools;
 
@@ -56,14 +56,18 @@ impl Version {
     }
 
     /// Properties of a node: who it is, where it listens, who keeps the metadata.
-    pub(super) fn identity(self, id: u16, nodes: u16, ports: &PortBlock) -> String {
-        let broker = format!("BROKER://{BROKER_IP}:{}", ports.port(id));
+    pub(super) fn identity(self, id: u16, nodes: u16, ports: &PortBlock, extra: Extra) -> String {
+        let (mut broker, mut protocols) = (format!("BROKER://{BROKER_IP}:{}", ports.port(id)), "BROKER:PLAINTEXT");
+        if extra.relay.is_some() {
+            broker = format!("{broker},RELAYED://{BROKER_IP}:{}", ports.port(RELAYED + id));
+            protocols = "BROKER:PLAINTEXT,RELAYED:PLAINTEXT";
+        }
         if self.has_zookeeper() {
             return format!(
                 "broker.id={id}
 zookeeper.connect={BROKER_IP}:{}
 listeners={broker}
-listener.security.protocol.map=BROKER:PLAINTEXT
+listener.security.protocol.map={protocols}
 ",
                 ports.port(ZOOKEEPER)
             );
@@ -76,7 +80,7 @@ process.roles=broker,controller
 controller.quorum.voters={}
 controller.listener.names=CONTROLLER
 listeners={broker},CONTROLLER://{}
-listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map={protocols},CONTROLLER:PLAINTEXT
 ",
             voters.join(","),
             controller(id)

@@ -5,13 +5,16 @@
 mod addresses;
 mod bad_input;
 mod control;
+mod equivalence;
 mod failover;
 mod fixture;
 mod frames;
 mod groups;
+mod isolation;
 mod large;
 mod old_brokers;
 mod round_trip;
 mod share_groups;
+mod tenants;
 mod transactions;
 mod upstream_down;

@@ -8,6 +8,7 @@ use bifrost_e2e::wire::{self, RawClient};
 use serde_json::Value;
 
 use crate::fixture::{Fixture, TAP_IP, beside_others, unique};
+use crate::tenants::assert_tenants_do_not_meet;
 
 #[test]
 fn clients_work_with_kafka_2_8_and_zookeeper() {
@@ -16,6 +17,7 @@ fn clients_work_with_kafka_2_8_and_zookeeper() {
 
     every_client_reads_what_it_wrote(&fixture);
     let configuration = configuration_of_the_broker(&fixture, &[("quorum", "no")]);
+    assert_tenants_do_not_meet(&fixture.tools, &fixture.run, &fixture.kafka);
     fixture.assert_brokers_are_hidden();
 
     assert_eq!(configuration["zookeeper.connect"], "");
@@ -29,6 +31,7 @@ fn clients_work_with_kafka_3_9() {
 
     every_client_reads_what_it_wrote(&fixture);
     configuration_of_the_broker(&fixture, &[]);
+    assert_tenants_do_not_meet(&fixture.tools, &fixture.run, &fixture.kafka);
     fixture.assert_brokers_are_hidden();
 
     only_what_brokers_tell_each_other_is_withheld(&fixture);

@@ -80,8 +80,8 @@ impl Collected {
             if is_end {
                 break;
             }
-            // The sizes of tagged fields are patched by what edits change inside them.
-            if let Some(range) = element.filter(|_| !self.walker.is_in_tagged_field())
+            // The sizes of tagged fields are patched by what edits change inside them, and an element around this one may go.
+            if let Some(range) = element.filter(|_| !self.walker.is_enclosed())
                 && range.end <= self.seen
                 && self.edits.take_removal(&range)
             {

@@ -62,7 +62,7 @@ fn read(api: &Api, version: i16, frame: &[u8]) -> Option<ResponseKind> {
 fn every_version_of_every_answer_with_an_error_code_tells_it() {
     let (mut walked, mut decoded) = (0, 0);
     for (api, version) in every_version().filter(|(api, version)| has_top_level_error(api, *version)) {
-        let frame = refused(api, version, &Refusal { code: DENIED, message: Some("no"), elements: 9 });
+        let frame = refused(api, version, &Refusal { code: DENIED, message: Some("no"), elements: 9, names: &[] });
         let codes = met(api, version, &frame, Entity::ErrorCode);
         assert_eq!(codes, [Some(DENIED.to_be_bytes().to_vec())], "{} v{version}", api.name);
         let texts = met(api, version, &frame, Entity::ErrorMessage);
@@ -101,7 +101,7 @@ fn any_other_answer_can_be_read_too() {
 fn acl_changes_are_refused_one_by_one() {
     for (api, version) in every_version().filter(|(api, _)| is_per_element(api)) {
         for elements in [0, 1, 3, 200] {
-            let frame = refused(api, version, &Refusal { code: 54, message: Some("off"), elements });
+            let frame = refused(api, version, &Refusal { code: 54, message: Some("off"), elements, names: &[] });
             let codes = met(api, version, &frame, Entity::ErrorCode);
             assert_eq!(codes, vec![Some(54i16.to_be_bytes().to_vec()); elements as usize], "{} v{version}", api.name);
             let texts = match read(api, version, &frame) {
@@ -175,6 +175,22 @@ fn versions_with_an_error_code_are_known() {
 #[test]
 fn a_text_too_long_for_its_field_is_our_fault() {
     let text = "x".repeat(40_000);
-    let long = Refusal { code: DENIED, message: Some(&text), elements: 0 };
+    let long = Refusal { code: DENIED, message: Some(&text), elements: 0, names: &[] };
     assert!(matches!(refusal(known(ApiKey::DESCRIBE_ACLS), 1, &long), Err(Fault::Internal(_))));
+}
+
+#[test]
+fn a_refused_search_for_coordinators_names_every_key() {
+    let api = bifrost_core::protocol::api(ApiKey::FIND_COORDINATOR).unwrap();
+    let names = ["one".to_owned(), String::new(), "group:id:3".to_owned()];
+    for version in 4..=api.versions.max {
+        let frame = refused(api, version, &Refusal { names: &names, ..Refusal::code(42) });
+        let met = notes(api, version, Direction::Response, &frame).unwrap();
+        let keys: Vec<&Note> = met.iter().filter(|note| matches!(note, Note::Value("Key", ..))).collect();
+        let expected = names.clone().map(|name| Note::Value("Key", Entity::ResourceName, Some(name.into_bytes())));
+        assert_eq!(keys, expected.iter().collect::<Vec<_>>(), "v{version}");
+        let codes =
+            met.iter().filter(|note| matches!(note, Note::Value("ErrorCode", _, Some(code)) if *code == [0, 42]));
+        assert_eq!(codes.count(), names.len(), "v{version}");
+    }
 }

@@ -1,0 +1,70 @@
+//! Two tenants that use the same names at the same time, with every client library and every version of the brokers.
+
+use std::sync::Arc;
+use std::thread;
+
+use bifrost_e2e::clients::{Clients, Family};
+use bifrost_e2e::gateway::{GATEWAY_IP, Gateway, VirtualCluster};
+use bifrost_e2e::kafka::Kafka;
+use bifrost_e2e::run_dir::RunDir;
+use bifrost_e2e::tools::Tools;
+
+use crate::fixture::shared;
+
+const TENANTS: [&str; 2] = ["tenantA-", "tenantB-"];
+
+#[test]
+fn tenants_with_the_same_names_get_their_own_records() {
+    let fixture = shared();
+
+    assert_tenants_do_not_meet(&fixture.tools, &fixture.run, &fixture.kafka);
+
+    fixture.assert_brokers_are_hidden();
+}
+
+/// Both tenants create the same topic, write different records with and without transactions of the same transactional id, and
+/// read them in a group of the same name.
+pub(crate) fn assert_tenants_do_not_meet(tools: &Tools, run: &RunDir, kafka: &Arc<Kafka>) {
+    let virtual_clusters = TENANTS.map(|prefix| {
+        let names = format!("topicPrefix: {prefix}, groupPrefix: {prefix}, transactionIdPrefix: {prefix}");
+        VirtualCluster::new(&prefix.to_lowercase().replace('-', ""), &kafka.bootstrap_servers())
+            .more(&format!("  virtualization: {{ {names} }}\n"))
+    });
+    let gateway = Gateway::start(tools, run, "tenants", &virtual_clusters).unwrap();
+    let replication = kafka.ids().len().to_string();
+    thread::scope(|scope| {
+        for tenant in 0..TENANTS.len() {
+            let clients = Clients::new(tools, run, format!("{GATEWAY_IP}:{}", gateway.port(tenant))).unwrap();
+            let replication = &replication;
+            scope.spawn(move || {
+                Family::ALL.into_iter().for_each(|family| own_records(&clients, family, tenant, replication))
+            });
+        }
+    });
+}
+
+fn own_records(clients: &Clients, family: Family, tenant: usize, replication: &str) {
+    let (topic, group, transactional_id) = (format!("orders-{family}"), format!("billing-{family}"), "ledger");
+    let create = [("topic", &*topic), ("partitions", "3"), ("replication", replication)];
+    clients.run(family, "create-topic", &create).unwrap();
+
+    // Every tenant writes other records, and another number of them.
+    let (count, first, size) = (1_000 + 100 * tenant, 10_000 * tenant, 100 + tenant);
+    let [count, first, size, all] = [count, first, size, count + 300].map(|number| number.to_string());
+    let produce = [("topic", &*topic), ("count", &*count), ("first", &*first), ("size", &*size), ("acks", "all")];
+    let sent = clients.tally(family, "produce", &produce).unwrap();
+    let transact = [("topic", &*topic), ("transactional_id", transactional_id), ("count", "300"), ("size", &*size)];
+    let committed = clients.tally(family, "transact", &transact).unwrap();
+    let consume = [
+        ("topic", &*topic),
+        ("group", &*group),
+        ("count", &*all),
+        ("timeout_ms", "60000"),
+        ("config.isolation.level", "read_committed"),
+    ];
+    let received = clients.tally(family, "consume", &consume).unwrap();
+
+    assert_eq!(received.count.to_string(), all, "{family}, tenant {tenant}");
+    let [sent, committed, received] = [sent, committed, received].map(|tally| tally.checksum.parse::<u64>().unwrap());
+    assert_eq!(received, sent.wrapping_add(committed), "{family}, tenant {tenant}");
+}
