@@ -68,6 +68,24 @@ impl FilterConfig for BrokerAddress {
         }
     }
 
+    /// Addresses, and what belongs to them.
+    fn wants(
+        &self,
+        api: &'static Api,
+        direction: Direction,
+        siblings: &'static [Field],
+        field: &'static Field,
+    ) -> bool {
+        let has_host = |field: &Field| holds(field, api.versions.max, &|inner| inner.entity == Entity::BrokerHost);
+        let wanted = match field.entity {
+            Entity::BrokerHost | Entity::BrokerPort => true,
+            Entity::BrokerId => siblings.iter().any(has_host),
+            Entity::ErrorCode => api.key == ApiKey::FIND_COORDINATOR,
+            _ => api.key == ApiKey::DESCRIBE_CONFIGS || field.name == "EndpointType",
+        };
+        direction == Direction::Response && wanted
+    }
+
     fn connect(&self) -> Box<dyn Filter> {
         Box::new(Connection {
             config: Rc::clone(&self.config),

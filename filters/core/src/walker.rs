@@ -7,6 +7,7 @@
 //! A count or length is compared with the bytes that are left before it is believed. Nothing is reserved.
 
 use core::ops::Range;
+use std::rc::Rc;
 
 use crate::fault::Fault;
 use crate::protocol::{Api, ApiKey, Entity, Field, Kind, VersionRange};
@@ -35,6 +36,44 @@ static REQUEST_HEADER: &[Field] = &[Field {
     entity: Entity::None,
     fields: &[],
 }];
+
+/// Fields of one message that nobody wants to hear of; nothing in them is wanted either.
+#[derive(Clone, Debug, Default)]
+pub struct Silence(Rc<[usize]>);
+
+impl Silence {
+    /// The fields of a body that are not `wanted`, which is asked with the list that the field is in. Record bytes and `Acks` are
+    /// always told, a session needs them.
+    #[must_use]
+    pub fn of(body: &'static [Field], wanted: &dyn Fn(&'static [Field], &'static Field) -> bool) -> Self {
+        fn loud(
+            siblings: &'static [Field],
+            field: &'static Field,
+            wanted: &dyn Fn(&'static [Field], &'static Field) -> bool,
+            silent: &mut Vec<usize>,
+        ) -> bool {
+            let mut is_loud = wanted(siblings, field) || field.kind == Kind::Records || field.name == "Acks";
+            for inner in field.fields {
+                is_loud |= loud(field.fields, inner, wanted, silent);
+            }
+            if !is_loud {
+                silent.push(core::ptr::from_ref(field).addr());
+            }
+            is_loud
+        }
+        let mut silent = Vec::new();
+        for field in body {
+            loud(body, field, wanted, &mut silent);
+        }
+        silent.sort_unstable();
+        silent.dedup();
+        Silence(silent.into())
+    }
+
+    fn holds(&self, field: &'static Field) -> bool {
+        self.0.binary_search(&core::ptr::from_ref(field).addr()).is_ok()
+    }
+}
 
 /// One thing met on the way. Offsets count from the frame's size field.
 #[derive(Clone, Debug)]
@@ -135,8 +174,8 @@ pub struct TagSection {
 enum Level {
     /// The fields of a struct, from `next` on.
     Fields { fields: &'static [Field], next: usize },
-    /// The elements of an array, from `index` on. `open`: a struct element began at this offset.
-    Elements { array: Array, index: u32, open: Option<usize> },
+    /// The elements of an array, from `index` on. `open`: a struct element began at this offset. `silent`: nobody is told.
+    Elements { array: Array, index: u32, open: Option<usize>, silent: bool },
     /// A tag section.
     Tags { fields: &'static [Field], left: u32, last: Option<u32> },
     /// A known tagged field, which must end at `self.end`; around it the end is `outer_end`.
@@ -158,6 +197,7 @@ pub struct Walker {
     levels: Vec<Level>,
     tag_sizes: Vec<TagSize>,
     body_tags: Option<TagSection>,
+    silence: Silence,
 }
 
 impl Walker {
@@ -207,7 +247,15 @@ impl Walker {
             levels,
             tag_sizes: Vec::new(),
             body_tags: None,
+            silence: Silence::default(),
         }
+    }
+
+    /// The same walk, which checks but does not tell of these fields.
+    #[must_use]
+    pub fn silenced(mut self, silence: Silence) -> Self {
+        self.silence = silence;
+        self
     }
 
     /// Offset of the next byte to be walked.
@@ -241,7 +289,7 @@ impl Walker {
                 .iter()
                 .skip(*next)
                 .any(|field| field.versions.contains(self.version) && !field.tagged.contains(self.version)),
-            Level::Elements { array, index, open } => {
+            Level::Elements { array, index, open, .. } => {
                 open.is_some() && array.count.is_some_and(|count| index.saturating_add(1) >= count)
             }
             Level::Tags { .. } | Level::Tagged { .. } => false,
@@ -302,27 +350,29 @@ impl Walker {
                         return Ok(event);
                     }
                 }
-                Level::Elements { array, index, open } => {
-                    let field = array.field;
-                    if let Some(start) = open.take() {
+                Level::Elements { array, index, open, silent } => {
+                    let (field, silent) = (array.field, *silent);
+                    let event = if let Some(start) = open.take() {
                         *index = index.saturating_add(1);
-                        return Ok(Event::ElementEnd(field, start..self.at));
-                    }
-                    if array.count == Some(*index) {
+                        Event::ElementEnd(field, start..self.at)
+                    } else if array.count == Some(*index) {
                         let array = array.clone();
                         self.levels.pop();
-                        return Ok(Event::ArrayEnd(array));
-                    }
-                    if field.kind == Kind::Struct {
+                        Event::ArrayEnd(array)
+                    } else if field.kind == Kind::Struct {
                         *open = Some(self.at);
                         self.levels.push(Level::Fields { fields: field.fields, next: 0 });
-                        return Ok(Event::Element(field, self.at));
+                        Event::Element(field, self.at)
+                    } else {
+                        let width = string_width(field, self.flexible);
+                        let value = scalar(&mut reader, field, width, false)?;
+                        *index = index.saturating_add(1);
+                        self.at = reader.at();
+                        Event::Value(value)
+                    };
+                    if !silent {
+                        return Ok(event);
                     }
-                    let width = string_width(field, self.flexible);
-                    let value = scalar(&mut reader, field, width, false)?;
-                    *index = index.saturating_add(1);
-                    self.at = reader.at();
-                    return Ok(Event::Value(value));
                 }
                 Level::Tags { left: 0, .. } => {
                     self.levels.pop();
@@ -401,8 +451,9 @@ impl Walker {
     fn value<'a>(&mut self, reader: &mut Reader<'a>, field: &'static Field) -> Result<Option<Event<'a>>, Stop> {
         let nullable = field.nullable.contains(self.version);
         let flexible = self.flexible && !self.in_header;
+        let silent = self.silence.holds(field);
         if field.array {
-            return self.array(reader, field, nullable).map(Some);
+            return self.array(reader, field, nullable, silent);
         }
         match field.kind {
             Kind::Struct => {
@@ -411,7 +462,7 @@ impl Walker {
                     match reader.int8(field.name)? {
                         -1 => {
                             let start = core::mem::replace(&mut self.at, reader.at());
-                            return Ok(Some(Event::NullStruct(field, start..self.at)));
+                            return Ok((!silent).then_some(Event::NullStruct(field, start..self.at)));
                         }
                         1 => {}
                         _ => return Err(reader.malformed(field.name)),
@@ -435,35 +486,119 @@ impl Walker {
             _ => {
                 let value = scalar(reader, field, string_width(field, flexible), nullable)?;
                 self.at = reader.at();
-                Ok(Some(Event::Value(value)))
+                Ok((!silent).then_some(Event::Value(value)))
             }
         }
     }
 
-    fn array<'a>(&mut self, reader: &mut Reader<'a>, field: &'static Field, nullable: bool) -> Result<Event<'a>, Stop> {
-        let width = if self.flexible { Width::Compact } else { Width::Int32 };
+    fn array<'a>(
+        &mut self,
+        reader: &mut Reader<'a>,
+        field: &'static Field,
+        nullable: bool,
+        silent: bool,
+    ) -> Result<Option<Event<'a>>, Stop> {
         let start = reader.at();
-        let length = reader.length(width, field.name)?;
+        let (length, bytes_least) = array_head(reader, field, self.flexible)?;
         if length.is_none() && !nullable {
             return Err(reader.malformed(field.name));
         }
-        let count_range = start..reader.at();
-        let count = length.unwrap_or(0);
-        // Every element takes at least one byte, so this also bounds the loop over the elements.
-        let fixed = fixed_size(field.kind);
-        let bytes_least = count.checked_mul(fixed.unwrap_or(1)).ok_or_else(|| reader.malformed(field.name))?;
-        if bytes_least > reader.left() {
-            return Err(reader.malformed(field.name));
-        }
-        let count = u32::try_from(count).map_err(|_| reader.malformed(field.name))?;
-        let array = Array { field, count_range, width, count: length.map(|_| count) };
+        let width = if self.flexible { Width::Compact } else { Width::Int32 };
+        let array = Array { field, count_range: start..reader.at(), width, count: length };
         if !is_walked(field.kind) {
             reader.skip(bytes_least, field.name)?;
-        } else if length.is_some() {
-            self.levels.push(Level::Elements { array: array.clone(), index: 0, open: None });
+        } else if let Some(count) = length {
+            // All at once when it is there; otherwise element by element, so that memory stays bounded.
+            let mut ahead = reader.clone();
+            match if silent {
+                skip_elements(&mut ahead, field, count, self.version, self.flexible)
+            } else {
+                Err(Stop::NeedMore)
+            } {
+                Ok(()) => *reader = ahead,
+                Err(Stop::NeedMore) => {
+                    self.levels.push(Level::Elements { array: array.clone(), index: 0, open: None, silent });
+                }
+                Err(fault) => return Err(fault),
+            }
         }
         self.at = reader.at();
-        Ok(Event::Array(array))
+        Ok((!silent).then_some(Event::Array(array)))
+    }
+}
+
+/// Number of elements, `None` for null, and how many bytes they take at least, which are there.
+fn array_head(reader: &mut Reader<'_>, field: &'static Field, flexible: bool) -> Result<(Option<u32>, usize), Stop> {
+    let length = reader.length(if flexible { Width::Compact } else { Width::Int32 }, field.name)?;
+    let count = length.unwrap_or(0);
+    // Every element takes at least one byte, so this also bounds the loop over the elements.
+    let bytes_least = count.checked_mul(fixed_size(field.kind).unwrap_or(1));
+    let bytes_least =
+        bytes_least.filter(|bytes| *bytes <= reader.left()).ok_or_else(|| reader.malformed(field.name))?;
+    let count = u32::try_from(count).map_err(|_| reader.malformed(field.name))?;
+    Ok((length.map(|_| count), bytes_least))
+}
+
+/// Passes the elements of an array that nobody wants to hear of.
+fn skip_elements(
+    reader: &mut Reader<'_>,
+    field: &'static Field,
+    count: u32,
+    version: i16,
+    flexible: bool,
+) -> Result<(), Stop> {
+    for _ in 0..count {
+        if field.kind == Kind::Struct {
+            skip_fields(reader, field.fields, version, flexible)?;
+        } else {
+            scalar(reader, field, string_width(field, flexible), false)?;
+        }
+    }
+    Ok(())
+}
+
+fn skip_fields(reader: &mut Reader<'_>, fields: &'static [Field], version: i16, flexible: bool) -> Result<(), Stop> {
+    for field in fields {
+        if field.versions.contains(version) && !field.tagged.contains(version) {
+            skip_field(reader, field, version, flexible)?;
+        }
+    }
+    if flexible {
+        let mut last = None;
+        for _ in 0..reader.unsigned_varint("tag count")? {
+            let tag = reader.unsigned_varint("tag")?;
+            let size = reader.unsigned_varint("tag size")? as usize;
+            reader.skip(size, "tagged field")?;
+            if last.is_some_and(|last| tag <= last) {
+                return Err(reader.malformed("tags must ascend"));
+            }
+            last = Some(tag);
+        }
+    }
+    Ok(())
+}
+
+fn skip_field(reader: &mut Reader<'_>, field: &'static Field, version: i16, flexible: bool) -> Result<(), Stop> {
+    let nullable = field.nullable.contains(version);
+    if field.array {
+        let (count, bytes_least) = array_head(reader, field, flexible)?;
+        return match count {
+            None if !nullable => Err(reader.malformed(field.name)),
+            None => Ok(()),
+            Some(_) if !is_walked(field.kind) => reader.skip(bytes_least, field.name),
+            Some(count) => skip_elements(reader, field, count, version, flexible),
+        };
+    }
+    match field.kind {
+        Kind::Struct => {
+            let marker = if nullable { reader.int8(field.name)? } else { 1 };
+            match marker {
+                -1 => Ok(()),
+                1 => skip_fields(reader, field.fields, version, flexible),
+                _ => Err(reader.malformed(field.name)),
+            }
+        }
+        _ => scalar(reader, field, string_width(field, flexible), nullable).map(drop),
     }
 }
 

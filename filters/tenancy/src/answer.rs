@@ -6,7 +6,7 @@ use bifrost_core::edits::Edits;
 use bifrost_core::fault::Fault;
 use bifrost_core::filter::{Context, Message};
 use bifrost_core::host::Counter;
-use bifrost_core::protocol::{ApiKey, Entity};
+use bifrost_core::protocol::{ApiKey, Entity, Field};
 use bifrost_core::walker::{Array, Event, Value};
 
 use crate::connection::{Known, METADATA_BY_ID};
@@ -458,6 +458,15 @@ impl Answer {
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// Fields without an entity of their own that are looked at; `beside_topic`: a topic's name lies in the same struct.
+pub(crate) fn reads(field: &Field, beside_topic: bool) -> bool {
+    match field.name {
+        "SessionId" | "ProtocolType" | "ClientId" | "ApiKey" | "MaxVersion" | "Name" => true,
+        "PartitionIndex" => beside_topic,
+        _ => false,
     }
 }
 

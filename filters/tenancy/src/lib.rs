@@ -147,6 +147,37 @@ impl FilterConfig for Tenancy {
         if streams { Plan::Head } else { Plan::Whole }
     }
 
+    fn wants(
+        &self,
+        api: &'static Api,
+        direction: Direction,
+        siblings: &'static [Field],
+        field: &'static Field,
+    ) -> bool {
+        let named_beside = |entity| siblings.iter().any(|sibling| sibling.entity == entity);
+        match field.entity {
+            Entity::TopicName
+            | Entity::TopicId
+            | Entity::GroupId
+            | Entity::TransactionalId
+            | Entity::ResourceName
+            | Entity::MemberMetadata
+            | Entity::ClusterId
+            | Entity::ErrorMessage
+            | Entity::AuthorizedOps => true,
+            // Beside a text, and where an element may have been refused.
+            Entity::ErrorCode => {
+                !matches!(api.key, ApiKey::METADATA | ApiKey::FETCH) || named_beside(Entity::ErrorMessage)
+            }
+            Entity::BrokerId => matches!(field.name, "ReplicaId" | "NodeId") && direction == Direction::Request,
+            Entity::Opaque => field.name == "Value" && api.key == ApiKey::DESCRIBE_CONFIGS,
+            _ => match direction {
+                Direction::Request => request::reads(field),
+                Direction::Response => answer::reads(field, named_beside(Entity::TopicName)),
+            },
+        }
+    }
+
     fn connect(&self) -> Box<dyn Filter> {
         Box::new(Connection::new(Rc::clone(&self.tenant)))
     }

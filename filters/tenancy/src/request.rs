@@ -453,6 +453,26 @@ impl Request {
     }
 }
 
+/// Fields without an entity of their own that are looked at.
+pub(crate) fn reads(field: &Field) -> bool {
+    matches!(
+        field.name,
+        "ProtocolType"
+            | "KeyType"
+            | "EndpointType"
+            | "SessionId"
+            | "SessionEpoch"
+            | "AllowAutoTopicCreation"
+            | "Assignments"
+            | "Name"
+            | "Key"
+            | "NumPartitions"
+            | "Count"
+            | "Partitions"
+            | "ReplicationFactor"
+    )
+}
+
 /// How many bytes more than it needs the length of a changed name takes in a stream, so that all names grow alike.
 fn padding(width: Width) -> usize {
     usize::from(width == Width::Compact)

@@ -62,7 +62,8 @@ impl Session {
             Plan::Pass | Plan::Head => {
                 let message = Message { api, version, direction: Direction::Request, resizable: false, own: false };
                 self.downstream.current = Some(request);
-                let walker = Walker::request(api, version, frame_bytes);
+                let silence = self.chain.silence(key, Direction::Request);
+                let walker = Walker::request(api, version, frame_bytes).silenced(silence);
                 let stream = Stream::new(walker, message, at, frame_bytes, request_plan)?;
                 self.downstream.state = State::Stream(Box::new(stream));
             }
@@ -99,7 +100,8 @@ impl Session {
         let (api, version) = (request.api, request.version);
         let message = Message { api, version, direction: Direction::Request, resizable: true, own: false };
         let frame = view.slice(range.clone())?.get(..range.len()).ok_or(Fault::Internal("short frame"))?;
-        let walker = Walker::request(api, version, frame.len());
+        let silence = self.chain.silence(api.key, Direction::Request);
+        let walker = Walker::request(api, version, frame.len()).silenced(silence);
         let mut acks = None;
         let mut audience = Audience {
             filters: &mut self.filters,

@@ -46,7 +46,8 @@ impl Session {
             Plan::Pass => State::Pass { left: frame_bytes },
             Plan::Head => {
                 let message = Message { api, version, direction: Direction::Response, resizable: false, own: false };
-                let walker = Walker::response(api, version, frame_bytes);
+                let silence = self.chain.silence(api.key, Direction::Response);
+                let walker = Walker::response(api, version, frame_bytes).silenced(silence);
                 State::Stream(Box::new(Stream::new(walker, message, at, frame_bytes, Plan::Head)?))
             }
             // The version of an ApiVersions answer is only known when it is there.
@@ -57,7 +58,8 @@ impl Session {
             Plan::Whole => {
                 let own = matches!(request.role, Role::Own);
                 let message = Message { api, version, direction: Direction::Response, resizable: true, own };
-                let walker = Walker::response(api, version, frame_bytes);
+                let silence = self.chain.silence(api.key, Direction::Response);
+                let walker = Walker::response(api, version, frame_bytes).silenced(silence);
                 State::Collect(Box::new(Collected::new(walker, message, frame_bytes)))
             }
         };
@@ -120,7 +122,8 @@ impl Session {
         let version =
             if is_api_versions { api_versions::response_version(frame, request.version) } else { request.version };
         let message = Message { api, version, direction: Direction::Response, resizable: true, own };
-        let walker = Walker::response(api, version, frame.len());
+        let silence = self.chain.silence(api.key, Direction::Response);
+        let walker = Walker::response(api, version, frame.len()).silenced(silence);
         let chain = &self.chain;
         let mut narrowing = is_api_versions.then(Narrowing::default);
         let mut audience =

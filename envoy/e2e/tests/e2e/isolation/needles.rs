@@ -93,6 +93,8 @@ impl Needles {
         let foreign = match entity {
             // Brokers refuse topic names with `:`.
             Entity::TopicName if value.starts_with(':') => false,
+            // Stands for an empty id, which is refused; that it makes no group is checked afterwards.
+            Entity::GroupId | Entity::TransactionalId if matches!(value, ":24:0:" | ":42:0:") => false,
             // A page of all topics begins at the prefix itself; no name is the prefix itself.
             Entity::TopicName if key == ApiKey::DESCRIBE_TOPIC_PARTITIONS => !value.starts_with(ATTACKER),
             Entity::TopicName | Entity::GroupId | Entity::TransactionalId => {
