@@ -94,6 +94,12 @@ impl<'a> Reader<'a> {
     /// UNSIGNED_VARINT: seven bits a byte, low bits first, at most five bytes (KIP-482). Forms longer than
     /// needed are legal, as in Kafka's own decoder.
     pub(crate) fn unsigned_varint(&mut self, field: &'static str) -> Result<u32, Stop> {
+        // Most are one byte.
+        let first = self.at.checked_sub(self.input.base).and_then(|at| self.input.bytes.get(at));
+        if let Some(byte) = first.filter(|byte| **byte < 0x80 && self.at < self.end) {
+            self.at = self.at.saturating_add(1);
+            return Ok(u32::from(*byte));
+        }
         let mut value = 0u32;
         for shift in [0u32, 7, 14, 21, 28] {
             let [byte] = self.array(field)?;

@@ -547,22 +547,37 @@ fn skip_elements(
     version: i16,
     flexible: bool,
 ) -> Result<(), Stop> {
+    if let Some(size) = fixed_size(field.kind) {
+        // Checked when the count was read.
+        return reader.skip((count as usize).saturating_mul(size), field.name);
+    }
     for _ in 0..count {
         if field.kind == Kind::Struct {
             skip_fields(reader, field.fields, version, flexible)?;
         } else {
-            scalar(reader, field, string_width(field, flexible), false)?;
+            let length = reader.length(string_width(field, flexible), field.name)?;
+            reader.skip(length.ok_or_else(|| reader.malformed(field.name))?, field.name)?;
         }
     }
     Ok(())
 }
 
 fn skip_fields(reader: &mut Reader<'_>, fields: &'static [Field], version: i16, flexible: bool) -> Result<(), Stop> {
+    // Fields of fixed size that follow each other are passed together.
+    let mut fixed = 0usize;
     for field in fields {
-        if field.versions.contains(version) && !field.tagged.contains(version) {
-            skip_field(reader, field, version, flexible)?;
+        if !field.versions.contains(version) || field.tagged.contains(version) {
+            continue;
+        }
+        match fixed_size(field.kind).filter(|_| !field.array) {
+            Some(size) => fixed = fixed.saturating_add(size),
+            None => {
+                reader.skip(core::mem::take(&mut fixed), field.name)?;
+                skip_field(reader, field, version, flexible)?;
+            }
         }
     }
+    reader.skip(fixed, "fields of fixed size")?;
     if flexible {
         let mut last = None;
         for _ in 0..reader.unsigned_varint("tag count")? {
@@ -598,7 +613,14 @@ fn skip_field(reader: &mut Reader<'_>, field: &'static Field, version: i16, flex
                 _ => Err(reader.malformed(field.name)),
             }
         }
-        _ => scalar(reader, field, string_width(field, flexible), nullable).map(drop),
+        _ => match fixed_size(field.kind) {
+            Some(size) => reader.skip(size, field.name),
+            None => match reader.length(string_width(field, flexible), field.name)? {
+                Some(length) => reader.skip(length, field.name),
+                None if nullable => Ok(()),
+                None => Err(reader.malformed(field.name)),
+            },
+        },
     }
 }
 

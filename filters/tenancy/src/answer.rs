@@ -147,6 +147,7 @@ impl Answer {
                 self.text(tenant, message, value, context.edits);
                 Ok(())
             }
+            Entity::AuthorizedOps if value.number() == Some(i64::from(NO_OPERATIONS)) => Ok(()),
             Entity::AuthorizedOps => {
                 context.edits.replace(value.range.clone(), NO_OPERATIONS.to_be_bytes().to_vec());
                 Ok(())

@@ -88,8 +88,12 @@ impl Tenant {
 
     /// The id that the client wrote, when this is one that was hidden.
     fn shown(&self, hidden: &TopicId) -> Option<TopicId> {
+        let mut known = self.hidden.borrow_mut();
+        if known.is_empty() {
+            return None;
+        }
         let id = self.mask.show(hidden);
-        self.hidden.borrow_mut().get(&id).map(|()| id)
+        known.get(&id).map(|()| id)
     }
 }
 

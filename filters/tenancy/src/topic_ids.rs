@@ -71,6 +71,10 @@ impl<V: Copy> TopicIds<V> {
         TopicIds { generation_max, young: HashMap::new(), old: HashMap::new() }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.young.is_empty() && self.old.is_empty()
+    }
+
     pub(crate) fn get(&mut self, id: &TopicId) -> Option<V> {
         if let Some(value) = self.young.get(id) {
             return Some(*value);
