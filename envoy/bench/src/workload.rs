@@ -101,7 +101,7 @@ pub(crate) const SMOKE: &[Workload] = &[
         &[Direct, Bare, Addresses, Tenancy],
     ),
     round_trips(
-        "list 1000 of 5000 topics",
+        "list 200 of 1000 topics",
         Request::ListTopics,
         Budget {
             cpu_ratio_max: None,

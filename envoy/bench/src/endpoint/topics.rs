@@ -9,9 +9,9 @@ use uuid::Uuid;
 use crate::kafka::TENANT_PREFIX;
 
 /// What a Metadata request that names no topic is answered with ...
-pub(crate) const LISTED: u128 = 5_000;
+pub(crate) const LISTED: u128 = 1_000;
 /// ... of which this many are the tenant's.
-pub(crate) const LISTED_OWN: u128 = 1_000;
+pub(crate) const LISTED_OWN: u128 = 200;
 
 const ID: u128 = 0x0b1f_2057_be4c_4000_8000_0000_0000_0000;
 

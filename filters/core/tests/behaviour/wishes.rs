@@ -54,6 +54,18 @@ fn answering() -> Driver<Session> {
 }
 
 #[test]
+fn an_answer_of_a_filter_is_counted_as_held_until_its_turn() {
+    let mut driver = answering();
+    driver.client(&[list_groups(1), heartbeat(4, 2), heartbeat(0, 3)].concat()).unwrap();
+    let answers = answer(2, &[0, 0, 0, 0, 0, 0, 27, 0]).len() + answer(3, &[0, 27]).len();
+    assert_eq!(driver.driven.held_bytes(), answers);
+    driver.broker(&groups(1)).unwrap();
+    driver.broker(&answer(2, &[0; 6])).unwrap();
+    driver.broker(&answer(3, &[0; 6])).unwrap();
+    assert_eq!(driver.driven.held_bytes(), 0);
+}
+
+#[test]
 fn an_answer_of_a_filter_comes_in_its_turn_and_the_request_never_reaches_the_broker() {
     for version in [0, 4] {
         let mut driver = answering();
