@@ -21,6 +21,12 @@ pub(crate) const METADATA_BY_ID: i16 = 12;
 /// Fetch sessions of one connection; a client uses one at a time.
 const SESSIONS_MAX: usize = 8;
 
+/// Ids that the broker is asked for with one request; the others count as not the tenant's, and clients try them again.
+const ASKED_MAX: usize = 2_000;
+
+/// Questions of one connection that wait for their answer.
+const QUESTIONS_MAX: usize = 8;
+
 /// Classic groups of one connection whose protocol type is remembered between JoinGroup and SyncGroup.
 const GROUPS_MAX: usize = 64;
 
@@ -74,6 +80,14 @@ impl Filter for Connection {
 }
 
 impl Known {
+    /// Whether the broker can be asked for this id, besides `others` of the same request.
+    pub(crate) fn can_ask(&self, id: &TopicId, others: usize) -> bool {
+        self.answers_by_id
+            && self.asked.len() < QUESTIONS_MAX
+            && others.saturating_add(self.judged.len()) < ASKED_MAX
+            && !self.judged.contains(id)
+    }
+
     /// Asks the broker whose topics these are.
     pub(crate) fn ask(&mut self, ids: HashSet<TopicId>, context: &mut Context<'_>) {
         let mut topics = Vec::with_capacity(ids.len().saturating_mul(18).saturating_add(8));

@@ -243,7 +243,7 @@ impl Request {
         if self.void.is_none() && standing.is_some_and(|standing| standing.allows(deed(message.api.key))) {
             return;
         }
-        let askable = self.void.is_none() && standing.is_none() && known.answers_by_id && !known.judged.contains(&id);
+        let askable = self.void.is_none() && standing.is_none() && known.can_ask(&id, self.missing.len());
         if askable {
             self.missing.insert(id);
         }
@@ -434,7 +434,7 @@ impl Request {
         if let Some(void) = self.void {
             context.remember(void as u64);
         }
-        let learns_all = self.all_ids && !known.knows_all;
+        let learns_all = self.all_ids && !known.knows_all && !tenant.names.topics.is_empty();
         if learns_all {
             known.ask_for_all(context);
         } else if !self.missing.is_empty() {
