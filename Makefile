@@ -174,7 +174,7 @@ demo: tools build ## three brokers, one Envoy, two virtual clusters, two clients
 	@$(NEED_CC); cargo build -q -p bifrost-e2e --bins
 	@$(TARGET_DIR)/debug/demo $(if $(KEEP),--keep)
 
-bench-smoke: wasm | $(ENVOY) ## what the gateway costs, as a ratio to the same Envoy without it (two minutes)
+bench-smoke: wasm | $(ENVOY) ## what the gateway costs, as a ratio to the same Envoy without it (three minutes)
 	@cargo run -q --release -p bifrost-bench -- smoke
 
 clean: ## remove what was built; .tools stays

@@ -31,6 +31,9 @@ const INVALID_REGULAR_EXPRESSION: i16 = 128;
 /// OffsetFetch names topics by id from this version on.
 const OFFSETS_BY_ID: i16 = 10;
 
+/// What a Fetch answer may hold when it has to be seen whole: half of the default of `limits.heldBytesMax`.
+const FETCH_BYTES_MAX: i32 = 16 << 20;
+
 /// With this client id brokers let anybody write to their internal topics.
 const ADMIN_CLIENT: &[u8] = b"__admin_client";
 
@@ -170,12 +173,18 @@ impl Request {
     /// Fields without an entity of their own.
     fn other(&mut self, tenant: &Tenant, message: &Message, value: &Value<'_>, edits: &mut Edits) -> Result<(), Fault> {
         let policy = &tenant.config.topic_creation;
+        // The answer must be seen whole when its names change by different numbers of bytes.
+        let names_topics = message.api.key == ApiKey::FETCH && message.version <= NAMES_UP_TO;
+        let is_whole_fetch = names_topics && !tenant.names.topics_grow_alike();
         match value.field.name {
             "ClientId" => return client_id(tenant, value, edits),
             "ProtocolType" => self.consumer = value.bytes.map(|bytes| bytes == CONSUMER),
             "KeyType" => self.coordinator_key.key_type(value),
             // Controllers are not for tenants.
             "EndpointType" if value.number() != Some(1) => self.refuse(UNSUPPORTED_ENDPOINT_TYPE),
+            "MaxBytes" if is_whole_fetch && value.number() > Some(i64::from(FETCH_BYTES_MAX)) => {
+                edits.replace(value.range.clone(), FETCH_BYTES_MAX.to_be_bytes().to_vec());
+            }
             "SessionId" | "SessionEpoch" => self.fetch_session.value(value),
             "AllowAutoTopicCreation" if !policy.auto_create => edits.replace(value.range.clone(), vec![0]),
             "Key"
@@ -462,6 +471,7 @@ pub(crate) fn reads(field: &Field) -> bool {
             | "EndpointType"
             | "SessionId"
             | "SessionEpoch"
+            | "MaxBytes"
             | "AllowAutoTopicCreation"
             | "Assignments"
             | "Name"

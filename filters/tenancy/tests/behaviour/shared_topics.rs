@@ -141,3 +141,16 @@ fn fetch_answers_with_shared_topics_are_renamed_too() {
         assert_eq!(heard["Responses"][0]["Partitions"][0]["Records"], "010203");
     }
 }
+
+#[test]
+fn a_fetch_answer_that_has_to_be_seen_whole_is_asked_for_in_a_size_that_may_be_held() {
+    for (config, version, asked, expected) in [
+        (sharing(), 12, 50 << 20, 16 << 20),
+        (sharing(), 12, 1_000, 1_000),
+        (sharing(), 13, 50 << 20, 50 << 20),
+        (acme(), 12, 50 << 20, 50 << 20),
+    ] {
+        let got = Talk::new(config).sent(ApiKey::FETCH, version, json!({"MaxBytes": asked, "SessionEpoch": -1}));
+        assert_eq!(got["MaxBytes"], expected, "v{version} {asked}");
+    }
+}
