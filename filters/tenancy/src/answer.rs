@@ -60,6 +60,8 @@ struct Element {
     refusal: Option<Refusal>,
     code: Option<(Range<usize>, i16)>,
     texts: Vec<(StringField, String)>,
+    /// Where a text could be and none is.
+    no_text: Option<StringField>,
     resource_type: Option<(Range<usize>, i8)>,
     resource: Option<(StringField, String)>,
     /// It is a config whose value is a topic's name.
@@ -122,6 +124,9 @@ impl Answer {
                 let Some(id) = value.bytes.and_then(|bytes| TopicId::try_from(bytes).ok()) else { return Ok(()) };
                 if let Some(id) = tenant.shown(&id) {
                     context.edits.replace(value.range.clone(), id.to_vec());
+                    // It was hidden although it is known: it may be used, but not like this.
+                    let is_shared = tenant.topic_ids.borrow_mut().get(&id, context.host).is_some();
+                    self.element().refusal = is_shared.then_some(Refusal::Shared);
                 } else if id != topic_ids::NONE {
                     self.element().topic_id = Some(id);
                     // Somebody may have committed offsets of anything past the gateway.
@@ -284,6 +289,9 @@ impl Answer {
     }
 
     fn text(&mut self, tenant: &Tenant, message: &Message, value: &Value<'_>, edits: &mut Edits) {
+        if value.bytes.is_none() && value.field.name == "ErrorMessage" && message.resizable {
+            self.element().no_text = Some(StringField::of_null(value));
+        }
         let (Some(text), Some(field)) = (value.text(), StringField::of(value)) else { return };
         if text.is_empty() {
             return;
@@ -406,6 +414,9 @@ impl Answer {
         let code = element.code.as_ref().map(|(_, code)| *code).or_else(around);
         if let (Some(refusal), Some((at, _))) = (refusal, &element.code) {
             edits.replace(at.clone(), (refusal as i16).to_be_bytes().to_vec());
+        }
+        if let (Some(refusal), Some(field)) = (refusal, &element.no_text) {
+            field.set(Some(refusal.text()), edits)?;
         }
         for (field, text) in &element.texts {
             let shown = match code {

@@ -112,7 +112,9 @@ impl Tenancy {
 impl FilterConfig for Tenancy {
     fn supported(&self, key: ApiKey) -> Option<VersionRange> {
         let mut versions = decisions::offered(key)?.intersect(api(key)?.versions)?;
-        if key == ApiKey::METADATA && !self.tenant.config.topic_creation.auto_create {
+        let tenant = &self.tenant;
+        let may_create = tenant.config.topic_creation.auto_create && tenant.config.shared_topics.is_empty();
+        if key == ApiKey::METADATA && !may_create {
             versions = versions.intersect(VersionRange::new(METADATA_WITHOUT_CREATION, i16::MAX))?;
         }
         Some(versions)

@@ -181,6 +181,16 @@ impl Names {
         Ok(Change { cut: 0, put })
     }
 
+    /// Whether clients see a shared topic under this name.
+    pub(crate) fn is_shared(&self, name: &str) -> bool {
+        self.shared.contains_key(name)
+    }
+
+    /// Physical and virtual names of the shared topics.
+    pub(crate) fn shared_topics(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.shared_back.iter().map(|(physical, name)| (&**physical, &**name))
+    }
+
     /// What makes any topic name one that no topic has.
     pub(crate) fn impossible_topic(&self) -> Change<'_> {
         Change { cut: 0, put: if self.impossible.is_empty() { ":" } else { &self.impossible } }

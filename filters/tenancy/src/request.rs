@@ -27,6 +27,7 @@ const INVALID_REQUEST: i16 = 42;
 const POLICY_VIOLATION: i16 = 44;
 const UNSUPPORTED_ENDPOINT_TYPE: i16 = 115;
 const INVALID_REGULAR_EXPRESSION: i16 = 128;
+const REBOOTSTRAP_REQUIRED: i16 = 129;
 
 /// OffsetFetch names topics by id from this version on.
 const OFFSETS_BY_ID: i16 = 10;
@@ -46,6 +47,8 @@ pub(crate) const GROUP: i8 = 32;
 pub(crate) struct Request {
     /// Error code of the answer that the client gets at once.
     refused: Option<i16>,
+    /// It names a shared topic, which is not for the tenant to create.
+    names_shared: bool,
     /// Nothing of it may have an effect, for this reason.
     void: Option<Refusal>,
     /// Elements around what is being walked.
@@ -67,7 +70,7 @@ pub(crate) struct Request {
     topic_page: TopicPageRequest,
     /// StreamsGroupHeartbeat: in the configs of an internal topic.
     topic_configs: bool,
-    /// ApiVersions: the client states the cluster id that it was shown.
+    /// ApiVersions: the client states a cluster id, and the gateway has judged it.
     own_cluster: bool,
     /// Elements of the request's array, for an answer with as many.
     elements: u32,
@@ -186,7 +189,9 @@ impl Request {
                 edits.replace(value.range.clone(), FETCH_BYTES_MAX.to_be_bytes().to_vec());
             }
             "SessionId" | "SessionEpoch" => self.fetch_session.value(value),
-            "AllowAutoTopicCreation" if !policy.auto_create => edits.replace(value.range.clone(), vec![0]),
+            "AllowAutoTopicCreation" if !policy.auto_create || self.names_shared => {
+                edits.replace(value.range.clone(), vec![0])
+            }
             "Key"
                 if self.topic_configs
                     && topic_policy::denies_config(policy, value.text().unwrap_or_default(), false) =>
@@ -224,6 +229,12 @@ impl Request {
         if matches!(message.api.key, ApiKey::CREATE_TOPICS | ApiKey::CREATE_PARTITIONS) {
             self.element.name = Some((field, name.to_owned()));
             return Ok(());
+        }
+        self.names_shared |= tenant.names.is_shared(name);
+        // The brokers create the internal topics of a streams group.
+        let is_internal = message.api.key == ApiKey::STREAMS_GROUP_HEARTBEAT && value.field.name == "Name";
+        if is_internal && tenant.names.is_shared(name) {
+            self.refuse(POLICY_VIOLATION);
         }
         let physical = match self.void {
             Some(_) => Ok(tenant.names.impossible_topic()),
@@ -321,8 +332,8 @@ impl Request {
         }
     }
 
-    /// Brokers state the cluster in Fetch. Clients do in ApiVersions from version 5 on, together with the node; when it is the
-    /// cluster id that they are shown, the broker is told neither.
+    /// Brokers state the cluster in Fetch. Clients do in ApiVersions from version 5 on, together with the node (KIP-1242); when
+    /// they are shown another cluster id than the broker's, the gateway judges it and the broker is told neither.
     fn cluster_id(
         &mut self,
         tenant: &Tenant,
@@ -331,9 +342,17 @@ impl Request {
         edits: &mut Edits,
     ) -> Result<(), Fault> {
         let Some(field) = StringField::of(value) else { return Ok(()) };
-        self.own_cluster = message.api.key == ApiKey::API_VERSIONS
-            && tenant.config.cluster_id.as_ref().is_some_and(|id| value.bytes == Some(id.as_bytes()));
-        if self.own_cluster || message.api.key == ApiKey::FETCH { field.set(None, edits) } else { Ok(()) }
+        match &tenant.config.cluster_id {
+            Some(id) if message.api.key == ApiKey::API_VERSIONS => {
+                self.own_cluster = true;
+                if value.bytes != Some(id.as_bytes()) {
+                    self.refuse(REBOOTSTRAP_REQUIRED);
+                }
+                field.set(None, edits)
+            }
+            _ if message.api.key == ApiKey::FETCH => field.set(None, edits),
+            _ => Ok(()),
+        }
     }
 
     /// Whether members' bytes are those of consumers. SyncGroup does not say so before version 5, but its member joined before.
@@ -489,12 +508,13 @@ fn padding(width: Width) -> usize {
 }
 
 fn client_id(tenant: &Tenant, value: &Value<'_>, edits: &mut Edits) -> Result<(), Fault> {
-    let Some(field) = StringField::of(value) else { return Ok(()) };
     let clients = &tenant.names.clients;
-    if clients.is_empty() && value.bytes == Some(ADMIN_CLIENT) {
-        return field.set(None, edits);
+    match StringField::of(value) {
+        Some(field) if clients.is_empty() && value.bytes == Some(ADMIN_CLIENT) => field.set(None, edits),
+        Some(field) => field.change(&clients.physical(), edits),
+        None if clients.is_empty() => Ok(()),
+        None => StringField::of_null(value).set(Some(clients.prefix()), edits),
     }
-    field.change(&clients.physical(), edits)
 }
 
 /// What requests of this API do to the topics they name.

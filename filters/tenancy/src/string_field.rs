@@ -26,6 +26,11 @@ impl StringField {
         Some(StringField { name: value.field.name, range: value.range.clone(), width: value.width, bytes })
     }
 
+    /// Where a string could be and none is.
+    pub(crate) fn of_null(value: &Value<'_>) -> StringField {
+        StringField { name: value.field.name, range: value.range.clone(), width: value.width, bytes: 0 }
+    }
+
     /// The edit that makes the change; its length is written as short as it can be.
     pub(crate) fn changed(&self, change: &Change<'_>) -> Result<(Range<usize>, Vec<u8>), Fault> {
         self.edit(change, |out, length| put_length(out, self.width, length))

@@ -71,8 +71,13 @@ pub(crate) fn stripped(names: &Names, text: &str) -> Option<String> {
     let mut rest = text;
     let mut in_name = false;
     while let Some(next) = rest.chars().next() {
+        let shared = names.shared_topics().find(|(physical, _)| !in_name && begins_with_name(rest, physical));
         let longest = used().filter(|prefix| !in_name && rest.starts_with(prefix)).max_by_key(|prefix| prefix.len());
-        if let Some(prefix) = longest {
+        if let Some((physical, name)) = shared {
+            shown.push_str(name);
+            rest = rest.get(physical.len()..)?;
+            in_name = true;
+        } else if let Some(prefix) = longest {
             rest = rest.get(prefix.len()..)?;
             in_name = true;
         } else {
@@ -82,6 +87,12 @@ pub(crate) fn stripped(names: &Names, text: &str) -> Option<String> {
         }
     }
     Some(shown)
+}
+
+/// Whether the text begins with this name of a topic, alone or with a partition (`name-0`).
+fn begins_with_name(text: &str, name: &str) -> bool {
+    let rest = text.strip_prefix(name);
+    rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | '_')))
 }
 
 #[cfg(test)]

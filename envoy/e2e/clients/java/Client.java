@@ -22,6 +22,7 @@ public final class Client {
             case "consume" -> Consume.group(arguments);
             case "member" -> Consume.member(arguments);
             case "share-consume" -> Consume.shareGroup(arguments);
+            case "options" -> Options.run(arguments);
             case "scenario" -> Scenario.run(arguments);
             case "finalize" -> Scenario.finalizeFeature(arguments);
             default -> throw new IllegalArgumentException("unknown verb " + arguments.verb);

@@ -13,6 +13,7 @@ mod groups;
 mod isolation;
 mod large;
 mod old_brokers;
+mod operator_options;
 mod round_trip;
 mod share_groups;
 mod tenants;

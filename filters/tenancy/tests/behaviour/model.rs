@@ -494,6 +494,11 @@ pub(crate) fn answer(api: &Api, notes: &[Note], consumer: bool) -> Option<Vec<No
                     }
                 }
             }
+            // What is refused gets a text even where the broker gave none.
+            Note::Value("ErrorMessage", Entity::ErrorMessage, None) if !streams => {
+                let at = out.len();
+                open.iter_mut().last().into_iter().for_each(|open| open.told.push(at));
+            }
             _ => {}
         }
         out.push(note);

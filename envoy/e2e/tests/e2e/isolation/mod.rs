@@ -6,7 +6,7 @@
 //! cluster are as they were.
 
 mod blobs;
-mod caller;
+pub(crate) mod caller;
 mod control;
 mod encodings;
 mod foreign_ids;
@@ -17,5 +17,5 @@ mod patterns;
 mod refused;
 mod setting;
 mod sweep;
-mod victim;
+pub(crate) mod victim;
 mod words;
