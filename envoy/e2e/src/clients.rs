@@ -110,7 +110,12 @@ impl Clients {
                 java.arg("-cp").arg(class_path).arg("Client");
                 java
             }
-            Family::Librdkafka => Command::new(&self.tools.rdkafka_client),
+            Family::Librdkafka => {
+                let mut librdkafka = Command::new(&self.tools.rdkafka_client);
+                // What went wrong is to be the end of its log.
+                librdkafka.env("RUST_BACKTRACE", "0");
+                librdkafka
+            }
             Family::FranzGo => Command::new(&self.tools.go_client),
             Family::KafkaPython => {
                 let mut python = Command::new(&self.tools.python);

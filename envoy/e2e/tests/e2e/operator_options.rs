@@ -431,7 +431,8 @@ fn no_version_changes_a_shared_topic() {
 fn asking_for_a_shared_topic_does_not_create_it() {
     let setting = setting();
     let ask = json!({"Topics": [{"Name": "later"}], "AllowAutoTopicCreation": true});
-    for version in [1, 4, 12] {
+    assert_eq!(*versions(&mut setting.caller(EPSILON), ApiKey::METADATA, 0).start(), 4, "older requests always create");
+    for version in [4, 8, 12] {
         setting.caller(EPSILON).ask(ApiKey::METADATA, version, &ask);
     }
     setting.assert_never_created("reference.later");
