@@ -12,7 +12,7 @@ use bifrost_core::walker::{Array, Event, Value};
 use crate::connection::{Known, METADATA_BY_ID};
 use crate::consumer_protocol::{self, CONSUMER};
 use crate::names::{Change, Origin, Refusal, Space};
-use crate::request::{GROUP, TOPIC};
+use crate::request::{GROUP, TOPIC, deed};
 use crate::string_field::StringField;
 use crate::topic_ids::{self, Standing, TopicId};
 use crate::topic_pages::TopicPage;
@@ -124,9 +124,10 @@ impl Answer {
                 let Some(id) = value.bytes.and_then(|bytes| TopicId::try_from(bytes).ok()) else { return Ok(()) };
                 if let Some(id) = tenant.shown(&id) {
                     context.edits.replace(value.range.clone(), id.to_vec());
-                    // It was hidden although it is known: it may be used, but not like this.
-                    let is_shared = tenant.topic_ids.borrow_mut().get(&id, context.host).is_some();
-                    self.element().refusal = is_shared.then_some(Refusal::Shared);
+                    // It may be used, but not like this. (Or it has been learned since: then the client tries again.)
+                    let standing = tenant.topic_ids.borrow_mut().get(&id, context.host);
+                    let denied = standing.is_some_and(|standing| !standing.allows(deed(message.api.key)));
+                    self.element().refusal = denied.then_some(Refusal::Shared);
                 } else if id != topic_ids::NONE {
                     self.element().topic_id = Some(id);
                     // Somebody may have committed offsets of anything past the gateway.

@@ -518,7 +518,7 @@ fn client_id(tenant: &Tenant, value: &Value<'_>, edits: &mut Edits) -> Result<()
 }
 
 /// What requests of this API do to the topics they name.
-fn deed(key: ApiKey) -> Deed {
+pub(crate) fn deed(key: ApiKey) -> Deed {
     match key {
         ApiKey::PRODUCE | ApiKey::ADD_PARTITIONS_TO_TXN => Deed::Write,
         ApiKey::CREATE_TOPICS => Deed::Create,

@@ -1,6 +1,8 @@
 //! The functions that are fuzzed: `filters/fuzz` calls them with arbitrary bytes, a unit test with a few.
 
+mod operations;
 mod session;
+mod tenancy;
 
 use bifrost_chain::VirtualCluster;
 use bifrost_core::filter::Direction;
@@ -12,6 +14,7 @@ use crate::host::FakeHost;
 use crate::notes;
 
 pub use session::session;
+pub use tenancy::tenancy;
 
 /// The walker on arbitrary bytes, or on a valid frame of which some bytes were changed.
 pub fn walker(data: &[u8]) {
@@ -68,6 +71,11 @@ mod tests {
     #[test]
     fn a_session_survives_a_small_corpus() {
         corpus().for_each(|data| session(&data));
+    }
+
+    #[test]
+    fn a_tenants_session_survives_a_small_corpus() {
+        corpus().for_each(|data| tenancy(&data));
     }
 
     #[test]

@@ -113,6 +113,9 @@ impl Session {
             stream.advance(passed)?;
         }
         self.downstream.carry = view.finish(hold)?;
+        // Requests that are held wait here: Envoy passes on all of its buffer or nothing, so what is behind a request that
+        // goes cannot stay there.
+        self.chain.limits().check_held(self.downstream.carry.len())?;
         // What could go has gone.
         self.resume = false;
         self.account()?;
@@ -225,6 +228,8 @@ impl Session {
         self.chain.book(before, held)
     }
 
+    /// Whether the client is not read for now. The number of requests in flight is looked at between callbacks only, so it may
+    /// exceed its limit by what lies in Envoy's buffer.
     fn blocked(&self) -> bool {
         self.held || self.in_flight.len() >= self.chain.limits().in_flight_max as usize
     }

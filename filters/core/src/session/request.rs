@@ -25,7 +25,7 @@ impl Session {
         }
         let first = self.last.is_none();
         let frame_bytes = frame_bytes(self.chain.limits(), view, at, first, REQUEST_HEAD_BYTES)?;
-        if left < REQUEST_HEAD_BYTES || self.blocked() {
+        if left < REQUEST_HEAD_BYTES || self.held {
             return Ok(false);
         }
         let head = view.slice(at..at.saturating_add(REQUEST_HEAD_BYTES))?;

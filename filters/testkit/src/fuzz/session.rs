@@ -18,7 +18,8 @@ use crate::choices::Choices;
 use crate::driver::Driver;
 use crate::filters::Observer;
 use crate::generate::generate_with;
-use crate::notes::{self, Note};
+
+use super::operations::{Operation, first_frame, is_answered, request_head};
 
 const IN_FLIGHT_MAX: u32 = 3;
 const HELD_BYTES_MAX: usize = 1 << 20;
@@ -88,32 +89,30 @@ impl Play {
     }
 
     fn operation(&mut self, choices: &mut Choices<'_>) -> Result<(), Fault> {
-        match choices.below(16) {
-            0..5 => self.request(choices),
-            5..8 => {
-                let count = self.client.len().min(piece(choices));
-                let bytes: Vec<u8> = self.client.drain(..count).collect();
+        match Operation::of(choices) {
+            Operation::Request => self.request(choices),
+            Operation::ClientSends(count) => {
+                let bytes: Vec<u8> = self.client.drain(..self.client.len().min(count)).collect();
                 self.sent += bytes.len();
                 self.driver.client(&bytes)?;
             }
-            8..10 => self.answer(choices),
-            10..13 => {
-                let count = self.broker.len().min(piece(choices));
-                let bytes: Vec<u8> = self.broker.drain(..count).collect();
+            Operation::Answer => self.answer(choices),
+            Operation::BrokerSends(count) => {
+                let bytes: Vec<u8> = self.broker.drain(..self.broker.len().min(count)).collect();
                 self.sent += bytes.len();
                 self.driver.broker(&bytes)?;
             }
-            13 => {
-                self.driver.driven.hold(choices.byte() & 1 == 1);
+            Operation::Hold(held) => {
+                self.driver.driven.hold(held);
                 self.driver.poll()?;
             }
-            14 => {
+            Operation::Own => {
                 // No topics: only the brokers are asked for.
                 self.driver.driven.send(ApiKey::METADATA, 1, &[0; 4])?;
                 self.sent += OWN_METADATA_BYTES;
                 self.driver.poll()?;
             }
-            _ => self.spoil(choices),
+            Operation::Spoil => self.spoil(choices),
         }
         Ok(())
     }
@@ -134,28 +133,21 @@ impl Play {
 
     /// The broker answers the next request that has reached it.
     fn answer(&mut self, choices: &mut Choices<'_>) {
-        let unread = &self.driver.to_broker[self.read..];
-        let Some(size) = unread.first_chunk::<4>() else { return };
-        let length = 4 + i32::from_be_bytes(*size).clamp(0, 1 << 20) as usize;
-        let Some(frame) = unread.get(..length) else { return };
-        self.read += length;
-        let &[_, _, _, _, k0, k1, v0, v1, c0, c1, c2, c3, ..] = frame else { return };
-        let (key, version) = (ApiKey(i16::from_be_bytes([k0, k1])), i16::from_be_bytes([v0, v1]));
+        let Some(frame) = first_frame(&self.driver.to_broker[self.read..]) else { return };
+        self.read += frame.len();
+        let Some((key, version, id)) = request_head(frame) else { return };
         let Some(api) = api(key).filter(|api| api.versions.contains(version)) else {
             assert!(self.spoiled, "{key} v{version} must not reach the broker");
             return;
         };
-        if key == ApiKey::PRODUCE {
-            let Ok(notes) = notes::notes(api, version, Direction::Request, frame) else {
+        match is_answered(key, version, frame) {
+            Some(true) => {}
+            Some(false) => return,
+            None => {
                 assert!(self.spoiled, "the broker got a faulty frame");
-                return;
-            };
-            let no_acks = |note: &Note| matches!(note, Note::Value("Acks", _, Some(acks)) if *acks == [0, 0]);
-            if notes.iter().any(no_acks) {
                 return;
             }
         }
-        let id = i32::from_be_bytes([c0, c1, c2, c3]);
         let answer = generate_with(api, version, Direction::Response, id, choices, &mut Realistic::new(true));
         self.broker.extend(answer.bytes);
     }
@@ -177,12 +169,5 @@ impl Play {
         // Addresses grow by less than 100 bytes each, and an address takes at least 9 bytes.
         assert!(out <= 1_000 + 12 * self.sent, "{out} bytes out of {}", self.sent);
         assert!(self.driver.held_bytes_max <= self.sent && self.driver.held_bytes_max <= 4 * HELD_BYTES_MAX);
-    }
-}
-
-fn piece(choices: &mut Choices<'_>) -> usize {
-    match choices.byte() {
-        0 => usize::MAX,
-        n => usize::from(n) * usize::from(n) / 8 + 1,
     }
 }
