@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::host_port::HostPort;
 use crate::validate::{Gateway, VirtualCluster};
 
-/// Envoy's read and write buffer per connection and side. Measured: 1 MiB beats 128 KiB at frames of 256 KiB.
+/// Envoy's read and write buffer per connection and side. Measured from 128 KiB to 4 MiB at frames of 256 KiB, see BENCHMARKS.md.
 const BUFFER_BYTES: u32 = 1 << 20;
 
 /// What Envoy takes from a client before the upstream connection stands.
