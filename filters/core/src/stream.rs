@@ -198,6 +198,7 @@ impl Stream {
                 Event::Records(..)
                     if self.message.direction == Direction::Request && self.walker.is_at_last_field() =>
                 {
+                    self.check_promise()?;
                     on_event(&self.message, &Event::End, &mut self.edits)?;
                     return Ok(Pause::Seen);
                 }

@@ -46,8 +46,8 @@ struct OpenArray {
     /// How many edits there were before the element.
     mark: usize,
     dropped: u32,
-    /// The element is not the tenant's; this field says so.
-    foreign: Option<&'static str>,
+    /// The element is not the tenant's.
+    foreign: bool,
     element: Element,
 }
 
@@ -241,9 +241,7 @@ impl Answer {
         }
         match origin {
             Origin::Own(change) => {
-                let owned = tenant.names.is_owned(name);
-                let standing = tenant.names.access(name).map(Standing::Shared);
-                self.element().standing = if owned { Some(Standing::Owned) } else { standing };
+                self.element().standing = tenant.names.standing(name);
                 if message.resizable { field.change(&change, edits) } else { field.change_in_stream(&change, 0, edits) }
             }
             Origin::Refused { cut, refusal, .. } => {
@@ -283,7 +281,7 @@ impl Answer {
             edits.replace(value.range.clone(), Vec::new());
             open.dropped = open.dropped.saturating_add(1);
         } else {
-            open.foreign = Some(value.field.name);
+            open.foreign = true;
             self.topic_page.past_own_topics = true;
         }
         Ok(())
@@ -355,7 +353,7 @@ impl Answer {
                 array: array.clone(),
                 mark: context.edits.len(),
                 dropped: 0,
-                foreign: None,
+                foreign: false,
                 element: Element::default(),
             });
         }
@@ -370,7 +368,7 @@ impl Answer {
     ) -> Result<(), Fault> {
         let Some(open) = self.arrays.last_mut() else { return Ok(()) };
         let element = core::mem::take(&mut open.element);
-        let foreign = open.foreign.take().is_some() || !is_shown(message, &element, tenant);
+        let foreign = core::mem::take(&mut open.foreign) || !is_shown(message, &element, tenant);
         if foreign {
             context.edits.truncate(open.mark);
             context.edits.replace(range.clone(), Vec::new());
@@ -447,9 +445,7 @@ impl Answer {
         }
         match event {
             Event::Value(value) if value.field.entity == Entity::TopicName => {
-                let name = value.text().unwrap_or_default();
-                let shared = tenant.names.access(name).map(Standing::Shared);
-                self.body.standing = if tenant.names.is_owned(name) { Some(Standing::Owned) } else { shared };
+                self.body.standing = value.text().and_then(|name| tenant.names.standing(name));
             }
             Event::Value(value) if value.field.entity == Entity::TopicId => {
                 self.body.topic_id = value.bytes.and_then(|bytes| TopicId::try_from(bytes).ok());

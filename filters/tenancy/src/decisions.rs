@@ -22,7 +22,7 @@ pub(crate) const SECURITY_DISABLED: i16 = 54;
 
 use Decision::{Answered, Hidden, Passed, Rewritten};
 
-/// Key, newest version that was looked at, decision.
+/// Key, newest version that was looked at, decision; by key.
 const DECISIONS: &[(ApiKey, i16, Decision)] = &[
     (ApiKey::PRODUCE, 13, Rewritten),
     (ApiKey::FETCH, 18, Rewritten),
@@ -116,5 +116,6 @@ pub(crate) fn offered(key: ApiKey) -> Option<VersionRange> {
 }
 
 fn find(key: ApiKey) -> Option<(i16, Decision)> {
-    DECISIONS.iter().find(|(known, ..)| *known == key).map(|(_, newest, decision)| (*newest, *decision))
+    let at = DECISIONS.binary_search_by_key(&key, |(known, ..)| *known).ok()?;
+    DECISIONS.get(at).map(|(_, newest, decision)| (*newest, *decision))
 }

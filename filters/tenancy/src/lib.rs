@@ -129,15 +129,7 @@ impl FilterConfig for Tenancy {
         let rename_clients = !self.tenant.names.clients.is_empty();
         let concerns = |field: &Field| {
             let always = match field.entity {
-                Entity::TopicName
-                | Entity::TopicId
-                | Entity::GroupId
-                | Entity::TransactionalId
-                | Entity::ResourceName
-                | Entity::MemberMetadata
-                | Entity::ClusterId
-                | Entity::ErrorMessage
-                | Entity::AuthorizedOps => true,
+                entity if is_tenants(entity) => true,
                 Entity::BrokerId => field.name == "ReplicaId",
                 _ => matches!(field.name, "SessionId" | "ApiKeys" | "EndpointType"),
             };
@@ -162,15 +154,7 @@ impl FilterConfig for Tenancy {
     ) -> bool {
         let named_beside = |entity| siblings.iter().any(|sibling| sibling.entity == entity);
         match field.entity {
-            Entity::TopicName
-            | Entity::TopicId
-            | Entity::GroupId
-            | Entity::TransactionalId
-            | Entity::ResourceName
-            | Entity::MemberMetadata
-            | Entity::ClusterId
-            | Entity::ErrorMessage
-            | Entity::AuthorizedOps => true,
+            entity if is_tenants(entity) => true,
             // Beside a text, and where an element may have been refused.
             Entity::ErrorCode => {
                 !matches!(api.key, ApiKey::METADATA | ApiKey::FETCH) || named_beside(Entity::ErrorMessage)
@@ -187,4 +171,20 @@ impl FilterConfig for Tenancy {
     fn connect(&self) -> Box<dyn Filter> {
         Box::new(Connection::new(Rc::clone(&self.tenant)))
     }
+}
+
+/// Whether fields of this kind name something that can be a tenant's, or tell of it, wherever they are.
+const fn is_tenants(entity: Entity) -> bool {
+    matches!(
+        entity,
+        Entity::TopicName
+            | Entity::TopicId
+            | Entity::GroupId
+            | Entity::TransactionalId
+            | Entity::ResourceName
+            | Entity::MemberMetadata
+            | Entity::ClusterId
+            | Entity::ErrorMessage
+            | Entity::AuthorizedOps
+    )
 }

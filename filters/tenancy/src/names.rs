@@ -1,20 +1,21 @@
 //! Names: from virtual to physical and back.
 //!
-//! A physical name is the prefix and the virtual name. Three kinds of names have another first part, chosen so that a broker
+//! A physical name is the prefix and the virtual name. Two kinds of names have another first part, chosen so that a broker
 //! refuses the name by itself, because `:` is not allowed in topic names:
 //!
 //! - *Impossible* names (`""`, `.`, `..`) would become possible behind a prefix. They get the prefix with `:` for its first
 //!   character, which has the same length, so they stream like any other name.
 //! - *Refused* names get `:<code>:<resource type>:`, empty group and transactional ids included: nobody has a group or a
-//!   transaction of that name, because all others have a prefix. The broker answers for them like for the others, in its own order; the
-//!   answer's error code is then replaced by the one in the name. So nothing has to be remembered between request and answer,
-//!   and no element has to be cut out and put back.
+//!   transaction of that name, because all others have a prefix. The broker answers for them like for the others, in its own
+//!   order; the answer's error code is then replaced by the one in the name. So nothing has to be remembered of an element,
+//!   and none has to be cut out and put back.
 //!
 //! Everything else that Kafka refuses (characters, length) it refuses behind the prefix too.
 
 use std::collections::HashMap;
 
 use crate::config::{Access, Config};
+use crate::topic_ids::Standing;
 
 /// Longest string of Kafka's protocol, bytes.
 const STRING_BYTES_MAX: usize = 32_767;
@@ -208,18 +209,12 @@ impl Names {
         refused(physical).unwrap_or_else(|| self.topics.origin(physical))
     }
 
-    /// Whether the topic with this physical name may be reached by this deed.
-    pub(crate) fn access(&self, physical: &str) -> Option<Access> {
+    /// What the tenant may do with the topic of this physical name; `None` when it is somebody else's.
+    pub(crate) fn standing(&self, physical: &str) -> Option<Standing> {
         match self.shared_back.get(physical).and_then(|name| self.shared.get(name)) {
-            Some((_, access)) => Some(*access),
-            None if physical.starts_with(self.topics.prefix()) => Some(Access::ReadWrite),
-            None => None,
+            Some((_, access)) => Some(Standing::Shared(*access)),
+            None => physical.starts_with(self.topics.prefix()).then_some(Standing::Owned),
         }
-    }
-
-    /// Whether the topic with this physical name is the tenant's own and not only shared.
-    pub(crate) fn is_owned(&self, physical: &str) -> bool {
-        !self.shared_back.contains_key(physical) && physical.starts_with(self.topics.prefix())
     }
 
     /// What a client may call a topic at most, characters.

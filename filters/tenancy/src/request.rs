@@ -454,6 +454,7 @@ impl Request {
             let refusal = answer::Refusal {
                 names: &self.coordinator_key.refused,
                 elements: self.elements,
+                message: text(code),
                 ..answer::Refusal::code(code)
             };
             context.answer(answer::refusal(message.api, message.version, &refusal)?);
@@ -478,6 +479,19 @@ impl Request {
         }
         context.hold();
         Ok(())
+    }
+}
+
+/// What is wrong with a refused request, for a person; nothing where the code says it, and for ACLs, whose answers would hold
+/// the text once for each element.
+fn text(code: i16) -> Option<&'static str> {
+    match code {
+        INVALID_REGULAR_EXPRESSION => Some(
+            "This regular expression is not valid, or it has something that cannot be limited to a virtual cluster: \
+             word boundaries, anchors in the middle, \\Q...\\E, \\p, set operators, the flags m, u and x.",
+        ),
+        POLICY_VIOLATION => Some(Refusal::Policy.text()),
+        _ => None,
     }
 }
 

@@ -117,9 +117,9 @@ fn record_bytes_are_not_copied_when_one_topic_is_renamed() {
 
 #[test]
 fn a_broken_promise_closes_before_the_frame_ends() {
-    for version in [3, 9] {
+    for (version, topics) in [(3, 1), (3, 2), (9, 1), (9, 2)] {
         let mut driver = prefixing(false);
-        let sent = driver.client(&frames::request(version, 1, &produce(version, -1, names("", 2), 100)));
-        assert!(matches!(sent, Err(Fault::Internal(_))), "{sent:?}");
+        let sent = driver.client(&frames::request(version, 1, &produce(version, -1, names("", topics), 100)));
+        assert!(matches!(sent, Err(Fault::Internal(_))), "v{version}, {topics} topics: {sent:?}");
     }
 }
