@@ -10,7 +10,8 @@ use core::ops::Range;
 use crate::edits::Edits;
 use crate::fault::Fault;
 use crate::filter::Chain;
-use crate::protocol::{ApiKey, VersionRange};
+use crate::protocol::{ApiKey, Field, VersionRange};
+use crate::reader::{Input, Reader, Stop, Width, put_length};
 use crate::walker::{Event, Value};
 
 /// UNSUPPORTED_VERSION.
@@ -18,6 +19,9 @@ pub(crate) const UNSUPPORTED_VERSION: i16 = 35;
 
 /// Where the answer's error code lies: behind size and correlation id in every version.
 const ERROR_CODE_AT: usize = 8;
+
+/// The array behind it.
+const ARRAY: &str = "ApiKeys";
 
 /// The version that an ApiVersions answer is written in: 0 when the broker did not know the request's version.
 pub(crate) fn response_version(frame: &[u8], requested: i16) -> i16 {
@@ -50,38 +54,107 @@ static FEATURES: &[Feature] = &[
 /// A number of the answer and where it lies.
 type Number = Option<(Range<usize>, i16)>;
 
-/// What is known so far of the element that is being walked.
+/// What is known so far of the finalized feature that is being walked.
 #[derive(Debug, Default)]
-struct Element {
-    key: Option<ApiKey>,
+struct Finalized {
     feature: Option<&'static Feature>,
     min: Number,
     max: Number,
 }
 
-/// Narrows one ApiVersions answer, event by event.
+/// Whether the core wants to hear of a field of the answer. The APIs are read by [`Narrowing::new`]: they are many, and each
+/// connection begins with them.
+pub(crate) fn wants(field: &Field) -> bool {
+    matches!(field.name, "Name" | "MinVersionLevel" | "MaxVersionLevel")
+}
+
+/// Narrows one ApiVersions answer.
 #[derive(Debug, Default)]
 pub(crate) struct Narrowing {
-    element: Element,
+    /// What becomes of the APIs.
+    apis: Edits,
+    element: Finalized,
     /// Elements left out of the array that is being walked.
     dropped: u32,
-    /// The highest versions that the client is offered. They come before the features on the wire.
+    /// The highest versions that the client is offered.
     offered: Vec<(ApiKey, i16)>,
+    broker: Vec<(ApiKey, VersionRange)>,
 }
 
 impl Narrowing {
-    pub(crate) fn on_event(&mut self, chain: &Chain, event: &Event<'_>, edits: &mut Edits) -> Result<(), Fault> {
+    /// What the broker offers, also of what the client is not offered.
+    pub(crate) fn broker(&self) -> &[(ApiKey, VersionRange)] {
+        &self.broker
+    }
+
+    /// Narrows the APIs of the answer `frame`, which is flexible from version 3 on.
+    ///
+    /// Wire: ErrorCode INT16, array of (ApiKey INT16, MinVersion INT16, MaxVersion INT16, tag section when flexible).
+    /// Errors: `Malformed`. Source: ApiVersionsResponse.json.
+    pub(crate) fn new(chain: &Chain, frame: &[u8], flexible: bool) -> Result<Self, Fault> {
+        Self::read(chain, frame, flexible).map_err(|stop| match stop {
+            Stop::Fault(fault) => fault,
+            Stop::NeedMore => Fault::Malformed { field: ARRAY, at: frame.len() },
+        })
+    }
+
+    fn read(chain: &Chain, frame: &[u8], flexible: bool) -> Result<Self, Stop> {
+        let mut narrowing = Narrowing::default();
+        let count_at = ERROR_CODE_AT.saturating_add(2);
+        let mut reader = Reader::new(Input { bytes: frame, base: 0 }, count_at, frame.len());
+        let width = if flexible { Width::Compact } else { Width::Int32 };
+        let count = reader.length(width, ARRAY)?.unwrap_or(0);
+        let count_range = count_at..reader.at();
+        let mut left = count;
+        // Every element takes bytes, so the frame bounds the loop.
+        for _ in 0..count {
+            let start = reader.at();
+            let [key, min, max] = [reader.int16("ApiKey")?, reader.int16("MinVersion")?, reader.int16("MaxVersion")?];
+            if flexible {
+                for _ in 0..reader.unsigned_varint(ARRAY)? {
+                    reader.unsigned_varint(ARRAY)?;
+                    let bytes = reader.unsigned_varint(ARRAY)? as usize;
+                    reader.skip(bytes, ARRAY)?;
+                }
+            }
+            let (key, theirs) = (ApiKey(key), VersionRange::new(min, max));
+            narrowing.broker.push((key, theirs));
+            if !narrowing.narrow(chain, key, theirs, start) {
+                narrowing.apis.replace(start..reader.at(), Vec::new());
+                left = left.saturating_sub(1);
+            }
+        }
+        if left < count {
+            let mut bytes = Vec::with_capacity(5);
+            put_length(&mut bytes, width, left)?;
+            narrowing.apis.replace(count_range, bytes);
+        }
+        Ok(narrowing)
+    }
+
+    /// Narrows the versions of the API whose element begins at `start`; false when none is left.
+    fn narrow(&mut self, chain: &Chain, key: ApiKey, theirs: VersionRange, start: usize) -> bool {
+        let narrowed = chain.versions(key).and_then(|ours| ours.intersect(theirs));
+        let Some(narrowed) = narrowed else { return false };
+        let (min_at, max_at, end) = (start.saturating_add(2), start.saturating_add(4), start.saturating_add(6));
+        if narrowed.min != theirs.min && key != ApiKey::PRODUCE {
+            self.apis.replace(min_at..max_at, narrowed.min.to_be_bytes().to_vec());
+        }
+        if narrowed.max != theirs.max {
+            self.apis.replace(max_at..end, narrowed.max.to_be_bytes().to_vec());
+        }
+        self.offered.push((key, narrowed.max));
+        true
+    }
+
+    /// Narrows what stands behind the APIs.
+    pub(crate) fn on_event(&mut self, event: &Event<'_>, edits: &mut Edits) -> Result<(), Fault> {
         match event {
-            Event::Element(..) => self.element = Element::default(),
+            Event::Element(..) => self.element = Finalized::default(),
             Event::Value(value) => self.value(value),
-            Event::ElementEnd(field, range) => {
+            Event::ElementEnd(field, range) if field.name == "FinalizedFeatures" => {
                 let element = core::mem::take(&mut self.element);
-                let stays = match field.name {
-                    "ApiKeys" => self.narrow(chain, element, edits),
-                    "FinalizedFeatures" => self.lower(element, edits),
-                    _ => true,
-                };
-                if !stays {
+                if !self.lower(element, edits) {
                     edits.replace(range.clone(), Vec::new());
                     self.dropped = self.dropped.saturating_add(1);
                 }
@@ -92,42 +165,27 @@ impl Narrowing {
                     edits.recount(array, array.count.unwrap_or(0).saturating_sub(dropped))?;
                 }
             }
+            Event::End => edits.append(&mut self.apis),
             _ => {}
         }
         Ok(())
     }
 
     fn value(&mut self, value: &Value<'_>) {
-        let number = || value.number().and_then(|number| i16::try_from(number).ok());
-        let placed = || number().map(|number| (value.range.clone(), number));
+        let placed = || {
+            let number = value.number().and_then(|number| i16::try_from(number).ok())?;
+            Some((value.range.clone(), number))
+        };
         match value.field.name {
-            "ApiKey" => self.element.key = number().map(ApiKey),
             "Name" => self.element.feature = FEATURES.iter().find(|feature| value.text() == Some(feature.name)),
-            "MinVersion" | "MinVersionLevel" => self.element.min = placed(),
-            "MaxVersion" | "MaxVersionLevel" => self.element.max = placed(),
+            "MinVersionLevel" => self.element.min = placed(),
+            "MaxVersionLevel" => self.element.max = placed(),
             _ => {}
         }
     }
 
-    /// Narrows the versions of an API; false when none is left.
-    fn narrow(&mut self, chain: &Chain, element: Element, edits: &mut Edits) -> bool {
-        let Element { key: Some(key), min: Some((min_at, min)), max: Some((max_at, max)), .. } = element else {
-            return false;
-        };
-        let narrowed = chain.versions(key).and_then(|ours| ours.intersect(VersionRange::new(min, max)));
-        let Some(narrowed) = narrowed else { return false };
-        if narrowed.min != min && key != ApiKey::PRODUCE {
-            edits.replace(min_at, narrowed.min.to_be_bytes().to_vec());
-        }
-        if narrowed.max != max {
-            edits.replace(max_at, narrowed.max.to_be_bytes().to_vec());
-        }
-        self.offered.push((key, narrowed.max));
-        true
-    }
-
     /// Lowers a finalized feature to the level that holds with the offered versions; false when it has none.
-    fn lower(&self, element: Element, edits: &mut Edits) -> bool {
+    fn lower(&self, element: Finalized, edits: &mut Edits) -> bool {
         let Some(feature) = element.feature else { return true };
         if feature.needs.iter().all(|need| self.offers(*need)) {
             return true;

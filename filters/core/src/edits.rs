@@ -76,6 +76,11 @@ impl Edits {
         }
     }
 
+    /// Takes over all edits of `others`.
+    pub(crate) fn append(&mut self, others: &mut Edits) {
+        self.list.append(&mut others.list);
+    }
+
     /// By how many bytes the edits from the `from`th on make the frame longer (or shorter, negative).
     #[must_use]
     pub fn growth(&self, from: usize) -> i64 {

@@ -2,6 +2,7 @@
 
 use core::cell::Cell;
 
+use crate::api_versions;
 use crate::edits::Edits;
 use crate::fault::Fault;
 use crate::host::Host;
@@ -126,6 +127,9 @@ pub trait FilterConfig {
 
 /// A filter's state for one connection. A client has many connections, so this never sees all its traffic.
 pub trait Filter {
+    /// The versions that the broker offers, each time an ApiVersions answer tells them. A range may be empty.
+    fn on_broker_versions(&mut self, _offered: &[(ApiKey, VersionRange)]) {}
+
     /// Called for everything that is met in a message whose plan, of any filter, is not [`Plan::Pass`].
     ///
     /// # Errors
@@ -234,9 +238,10 @@ fn offered(filters: &[Box<dyn FilterConfig>], api: &'static Api) -> Option<Offer
         .collect();
     let silence = |direction, body| {
         // Answers of ApiVersions are narrowed by the core.
-        let all = api.key == ApiKey::API_VERSIONS;
+        let core_wants = (api.key, direction) == (ApiKey::API_VERSIONS, Direction::Response);
         Silence::of(body, &|siblings, field| {
-            all || filters.iter().any(|filter| filter.wants(api, direction, siblings, field))
+            core_wants && api_versions::wants(field)
+                || filters.iter().any(|filter| filter.wants(api, direction, siblings, field))
         })
     };
     let silence = (silence(Direction::Request, api.request), silence(Direction::Response, api.response));

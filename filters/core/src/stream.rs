@@ -9,7 +9,7 @@ use core::ops::Range;
 
 use crate::edits::{self, Edits};
 use crate::fault::Fault;
-use crate::filter::{Direction, Message, Plan};
+use crate::filter::{Message, Plan};
 use crate::limits::Limits;
 use crate::protocol::{Field, Kind};
 use crate::reader::Input;
@@ -194,10 +194,8 @@ impl Stream {
             }
             match event {
                 Event::End => return Ok(Pause::End),
-                // Only tag sections are left of the request, which nobody changes: they need not be copied to be seen.
-                Event::Records(..)
-                    if self.message.direction == Direction::Request && self.walker.is_at_last_field() =>
-                {
+                // Only tag sections are left, which nobody changes: they need not be copied to be seen.
+                Event::Records(..) if self.walker.is_at_last_field() => {
                     self.check_promise()?;
                     on_event(&self.message, &Event::End, &mut self.edits)?;
                     return Ok(Pause::Seen);

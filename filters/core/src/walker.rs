@@ -281,14 +281,16 @@ impl Walker {
         self.levels.iter().any(|level| matches!(level, Level::Tagged { .. } | Level::Elements { open: Some(_), .. }))
     }
 
-    /// True when nothing but tag sections follows: every open array is at its last element, every open struct behind its last
-    /// field.
+    /// True when nothing but tag sections follows that nobody wants to hear of: every open array is at its last element, every
+    /// open struct behind its last field.
     pub(crate) fn is_at_last_field(&self) -> bool {
+        let here = |field: &Field| field.versions.contains(self.version);
+        let is_tagged = |field: &Field| field.tagged.contains(self.version);
         self.levels.iter().all(|level| match level {
-            Level::Fields { fields, next } => !fields
-                .iter()
-                .skip(*next)
-                .any(|field| field.versions.contains(self.version) && !field.tagged.contains(self.version)),
+            Level::Fields { fields, next } => {
+                !fields.iter().skip(*next).any(|field| here(field) && !is_tagged(field))
+                    && !fields.iter().any(|field| here(field) && is_tagged(field) && !self.silence.holds(field))
+            }
             Level::Elements { array, index, open, .. } => {
                 open.is_some() && array.count.is_some_and(|count| index.saturating_add(1) >= count)
             }

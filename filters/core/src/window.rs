@@ -42,6 +42,12 @@ const PEEK_AHEAD_BYTES: usize = 1 << 10;
 /// How far ahead looks go when they follow each other closely: one host call then serves many small frames.
 const PEEK_AHEAD_BYTES_MAX: usize = 16 << 10;
 
+/// From this size on, what is read to be written back is a piece of its own: joining it to others would cost a third copy.
+const PIECE_BYTES_MIN: usize = 64 << 10;
+
+/// Room behind such a piece for the change that follows it; read along, since the host decides the capacity.
+const PIECE_ROOM_BYTES: usize = 256;
+
 /// The bytes of one direction that have not been passed on: what was taken out of the buffer earlier, then the buffer.
 ///
 /// ```text
@@ -142,19 +148,17 @@ impl<'w> View<'w> {
         if changed == 0 && edits.is_empty() {
             return Ok(Vec::new());
         }
-        let mut out = Vec::new();
+        let written = kept.min(changed).max(last);
+        let mut pieces = Pieces { expected: written, ..Pieces::default() };
         let mut at = 0;
         for (range, bytes) in edits {
-            self.copy(at..range.start, &mut out)?;
-            append(&mut out, bytes);
+            self.copy(at..range.start, written, &mut pieces)?;
+            pieces.add(bytes);
             at = range.end;
         }
-        self.copy(at..kept.min(changed).max(at), &mut out)?;
+        self.copy(at..written, written, &mut pieces)?;
         let held = if kept < len { self.take_from(kept)? } else { Vec::new() };
-        let replaced = changed.saturating_sub(self.base);
-        if replaced > 0 || !out.is_empty() {
-            self.window.replace_front(replaced, &out)?;
-        }
+        pieces.write(changed.saturating_sub(self.base), self.window)?;
         Ok(held)
     }
 
@@ -168,29 +172,41 @@ impl<'w> View<'w> {
             append(&mut held, more);
             return Ok(held);
         }
-        let mut held = Vec::new();
-        self.copy(at..self.len(), &mut held)?;
-        Ok(held)
+        let (chunk_at, end) = (self.chunk_at, self.len());
+        if let Some(bytes) = at.checked_sub(chunk_at).and_then(|at| self.chunk.get(at..end.checked_sub(chunk_at)?)) {
+            return Ok(bytes.to_vec());
+        }
+        self.peek(at..end)
     }
 
-    /// Appends the bytes of `range` to `out`.
-    fn copy(&mut self, range: Range<usize>, out: &mut Vec<u8>) -> Result<(), Fault> {
+    /// Adds the bytes of `range` to `pieces`. More will be wanted up to `until`, so small ranges are read together.
+    fn copy(&mut self, range: Range<usize>, until: usize, pieces: &mut Pieces) -> Result<(), Fault> {
         if range.start > range.end {
             return Err(Fault::Internal("edits overlap"));
         }
         let mut at = range.start;
-        if let Some(bytes) = self.front.get(at..range.end.min(self.front.len())) {
-            out.extend_from_slice(bytes);
-            at = at.saturating_add(bytes.len());
+        while at < range.end {
+            let wanted = range.end.saturating_sub(at);
+            if wanted >= PIECE_BYTES_MIN && at >= self.base {
+                let mut piece = self.peek(at..range.end.saturating_add(PIECE_ROOM_BYTES).min(self.len()))?;
+                self.chunk = piece.get(wanted..).unwrap_or_default().to_vec();
+                self.chunk_at = range.end;
+                piece.truncate(wanted);
+                pieces.add(piece);
+                return Ok(());
+            }
+            let (copy, copy_at) = if at < self.front.len() { (&self.front, 0) } else { (&self.chunk, self.chunk_at) };
+            let place = |at: usize| at.checked_sub(copy_at).map(|at| at.min(copy.len()));
+            let known = place(at).zip(place(range.end)).and_then(|(start, end)| copy.get(start..end));
+            if let Some(known) = known.filter(|known| !known.is_empty()) {
+                pieces.extend(known);
+                at = at.saturating_add(known.len());
+            } else {
+                let end = at.saturating_add(PIECE_BYTES_MIN).min(until).max(range.end);
+                self.chunk = self.peek(at..end)?;
+                self.chunk_at = at;
+            }
         }
-        let chunk_end = self.chunk_at.saturating_add(self.chunk.len());
-        if self.chunk_at <= at && range.end <= chunk_end {
-            let in_chunk = at.saturating_sub(self.chunk_at)..range.end.saturating_sub(self.chunk_at);
-            out.extend_from_slice(self.chunk.get(in_chunk).ok_or(OUTSIDE)?);
-            return Ok(());
-        }
-        let bytes = self.peek(at..range.end)?;
-        append(out, bytes);
         Ok(())
     }
 
@@ -202,6 +218,60 @@ impl<'w> View<'w> {
         let start = range.start.checked_sub(self.base).ok_or(OUTSIDE)?;
         let bytes = self.window.peek(start..start.saturating_add(range.len()))?;
         if bytes.len() == range.len() { Ok(bytes) } else { Err(OUTSIDE) }
+    }
+}
+
+/// What takes the place of the buffer's front, in pieces: megabytes are written as they were read, never joined.
+#[derive(Default)]
+struct Pieces {
+    /// Bytes of all pieces, roughly.
+    expected: usize,
+    done: Vec<Vec<u8>>,
+    last: Vec<u8>,
+}
+
+impl Pieces {
+    fn extend(&mut self, bytes: &[u8]) {
+        self.make_room(bytes.len());
+        if self.last.is_empty() {
+            self.last.reserve(self.expected.saturating_add(PIECE_ROOM_BYTES).min(2 * PIECE_BYTES_MIN));
+        }
+        self.last.extend_from_slice(bytes);
+    }
+
+    fn add(&mut self, bytes: Vec<u8>) {
+        if bytes.len() < PIECE_BYTES_MIN && !self.last.is_empty() {
+            return self.extend(&bytes);
+        }
+        self.close_last();
+        self.last = bytes;
+    }
+
+    /// A large piece does not move to grow.
+    fn make_room(&mut self, bytes: usize) {
+        let room = self.last.capacity().saturating_sub(self.last.len());
+        if self.last.len() >= PIECE_BYTES_MIN && room < bytes {
+            self.close_last();
+        }
+    }
+
+    fn close_last(&mut self) {
+        if !self.last.is_empty() {
+            self.done.push(core::mem::take(&mut self.last));
+        }
+    }
+
+    /// Puts them in place of the first `replaced` bytes, the last piece first, since the buffer grows at its front.
+    fn write(mut self, mut replaced: usize, window: &mut dyn Window) -> Result<(), Fault> {
+        self.close_last();
+        if self.done.is_empty() && replaced > 0 {
+            return window.replace_front(replaced, &[]);
+        }
+        for piece in self.done.iter().rev() {
+            window.replace_front(replaced, piece)?;
+            replaced = 0;
+        }
+        Ok(())
     }
 }
 
@@ -306,6 +376,28 @@ pub(crate) mod tests {
         view.replace(3..3, b"own".to_vec());
         view.finish(None).unwrap();
         assert_eq!((buffer.bytes.as_slice(), buffer.peeks), (&b"abcown"[..], 0));
+    }
+
+    #[test]
+    fn what_lies_before_a_deep_edit_is_copied_out_once_and_in_once() {
+        let all: Vec<u8> = (0..u8::MAX).cycle().take(400_000).collect();
+        for carry in [0, 7, 50_000] {
+            let mut buffer = Buffer::new(&all[carry..]);
+            let mut view = View::new(all[..carry].to_vec(), &mut buffer);
+            let mut expected = all.clone();
+            for at in [100_000, 200_000, 200_100, 350_000] {
+                view.slice(at..at + 4).unwrap();
+                view.replace(at..at + 2, b"more".to_vec());
+            }
+            for at in [350_000, 200_100, 200_000, 100_000] {
+                expected.splice(at..at + 2, *b"more");
+            }
+            view.finish(None).unwrap();
+            assert!(buffer.bytes == expected, "carry {carry}");
+            // Small ranges are read together, and with them a little of what is read again as a piece.
+            assert!(buffer.bytes_peeked + carry < 356_000 + PIECE_BYTES_MIN, "{} bytes peeked", buffer.bytes_peeked);
+            assert!(buffer.bytes_written < 350_100, "{} bytes written", buffer.bytes_written);
+        }
     }
 
     #[test]

@@ -33,8 +33,6 @@ pub(crate) struct Answer {
     arrays: Vec<OpenArray>,
     /// Why the request was kept from having an effect.
     void: Option<Refusal>,
-    /// ApiVersions: the element is that of Metadata.
-    metadata_key: bool,
     /// The group's members speak the consumer protocol.
     consumer: bool,
     topic_page: TopicPage,
@@ -197,11 +195,6 @@ impl Answer {
                 {
                     field.change(&change, context.edits)?;
                 }
-            }
-            "ApiKey" => self.metadata_key = value.number() == Some(i64::from(ApiKey::METADATA.0)),
-            "MaxVersion" if self.metadata_key => {
-                known.answers_by_id = value.number().is_some_and(|max| max >= i64::from(METADATA_BY_ID));
-                self.metadata_key = false;
             }
             "PartitionIndex" if self.arrays.is_empty() => {
                 self.topic_page.next_partition(value, context.edits)?;
@@ -473,7 +466,7 @@ impl Answer {
 /// Fields without an entity of their own that are looked at; `beside_topic`: a topic's name lies in the same struct.
 pub(crate) fn reads(field: &Field, beside_topic: bool) -> bool {
     match field.name {
-        "SessionId" | "ProtocolType" | "ClientId" | "ApiKey" | "MaxVersion" | "Name" => true,
+        "SessionId" | "ProtocolType" | "ClientId" | "Name" => true,
         "PartitionIndex" => beside_topic,
         _ => false,
     }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use bifrost_core::fault::Fault;
 use bifrost_core::filter::{Context, Direction, Filter, Message};
-use bifrost_core::protocol::ApiKey;
+use bifrost_core::protocol::{ApiKey, VersionRange};
 use bifrost_core::reader::put_unsigned_varint;
 use bifrost_core::walker::Event;
 
@@ -71,6 +71,11 @@ impl Connection {
 }
 
 impl Filter for Connection {
+    fn on_broker_versions(&mut self, offered: &[(ApiKey, VersionRange)]) {
+        self.known.answers_by_id =
+            offered.iter().any(|(key, versions)| *key == ApiKey::METADATA && versions.contains(METADATA_BY_ID));
+    }
+
     fn on_event(&mut self, message: &Message, event: &Event<'_>, context: &mut Context<'_>) -> Result<(), Fault> {
         match message.direction {
             Direction::Request => self.request.on_event(&self.tenant, &mut self.known, message, event, context),

@@ -30,6 +30,15 @@ pub struct Calls {
     pub bytes_written: usize,
 }
 
+impl core::ops::AddAssign for Calls {
+    fn add_assign(&mut self, more: Calls) {
+        self.peeks += more.peeks;
+        self.bytes_peeked += more.bytes_peeked;
+        self.splices += more.splices;
+        self.bytes_written += more.bytes_written;
+    }
+}
+
 impl Buffer {
     /// A buffer that holds `bytes`.
     pub fn new(bytes: &[u8]) -> Self {

@@ -124,13 +124,16 @@ impl Session {
         let message = Message { api, version, direction: Direction::Response, resizable: true, own };
         let silence = self.chain.silence(api.key, Direction::Response);
         let walker = Walker::response(api, version, frame.len()).silenced(silence);
-        let chain = &self.chain;
-        let mut narrowing = is_api_versions.then(Narrowing::default);
+        let narrow = || Narrowing::new(&self.chain, frame, api.flexible.contains(version));
+        let mut narrowing = is_api_versions.then(narrow).transpose()?;
+        if let Some(narrowing) = &narrowing {
+            self.filters.iter_mut().for_each(|filter| filter.on_broker_versions(narrowing.broker()));
+        }
         let mut audience =
             Audience { filters: &mut self.filters, host, wishes: &mut self.wishes, memos: &mut request.memos };
         let on_event = |message: &Message, event: &Event<'_>, edits: &mut Edits| {
             if let Some(narrowing) = &mut narrowing {
-                narrowing.on_event(chain, event, edits)?;
+                narrowing.on_event(event, edits)?;
             }
             audience.on_event(message, event, edits)
         };

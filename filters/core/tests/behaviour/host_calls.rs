@@ -2,7 +2,9 @@
 
 use bifrost_core::filter::Plan;
 use bifrost_core::limits::Limits;
+use bifrost_core::session::Session;
 use bifrost_testkit::buffer::Calls;
+use bifrost_testkit::driver::Driver;
 use bifrost_testkit::filters::Observer;
 use bifrost_testkit::frames;
 use kafka_protocol::messages::fetch_response::{FetchResponse, FetchableTopicResponse, PartitionData};
@@ -13,17 +15,32 @@ use kafka_protocol::protocol::StrBytes;
 use crate::{answer, connection, head, plain};
 
 fn produce(bytes: usize) -> Vec<u8> {
+    produce_to(1, bytes)
+}
+
+/// `bytes` of records for each of so many topics.
+fn produce_to(topics: usize, bytes: usize) -> Vec<u8> {
     let partition = PartitionProduceData::default().with_records(Some(vec![7; bytes].into()));
     let topic = TopicProduceData::default()
         .with_name(TopicName(StrBytes::from_static_str("orders")))
         .with_partition_data(vec![partition]);
-    frames::request(9, 1, &ProduceRequest::default().with_acks(-1).with_topic_data(vec![topic]))
+    frames::request(9, 1, &ProduceRequest::default().with_acks(-1).with_topic_data(vec![topic; topics]))
 }
 
 fn fetched(version: i16, bytes: usize) -> Vec<u8> {
+    fetched_from(1, version, bytes)
+}
+
+fn fetched_from(topics: usize, version: i16, bytes: usize) -> Vec<u8> {
     let partition = PartitionData::default().with_records(Some(vec![7; bytes].into()));
     let topic = FetchableTopicResponse::default().with_partitions(vec![partition]);
-    frames::response::<FetchRequest>(version, 1, &FetchResponse::default().with_responses(vec![topic]))
+    frames::response::<FetchRequest>(version, 1, &FetchResponse::default().with_responses(vec![topic; topics]))
+}
+
+/// A connection on which so many Fetch requests wait for their answers.
+fn fetching(mut driver: Driver<Session>, version: i16, requests: usize) -> Driver<Session> {
+    driver.client(&frames::request(version, 1, &FetchRequest::default()).repeat(requests)).unwrap();
+    driver
 }
 
 #[test]
@@ -74,6 +91,64 @@ fn record_bytes_are_not_looked_at_as_they_stream_past() {
         let holds_fields = at == 0 || at == pieces.len() - 1;
         assert_eq!((peeks, splices), (usize::from(holds_fields), 0), "callback {at}");
         assert!(bytes_peeked <= 1_024, "callback {at}: {bytes_peeked}");
+    }
+}
+
+#[test]
+fn frames_that_pass_cost_one_peek_each() {
+    const FRAMES: usize = 8;
+    for bytes in [2_000, 20_000, 300_000] {
+        let (requests, answers) = (produce(bytes).repeat(FRAMES), fetched(12, bytes).repeat(FRAMES));
+        let (mut producer, mut consumer) = (plain(), fetching(plain(), 12, FRAMES));
+        producer.client(&requests).unwrap();
+        consumer.broker(&answers).unwrap();
+        for (calls, buffer) in [(producer.client_calls, requests), (consumer.broker_calls, answers)] {
+            assert!(calls.peeks <= FRAMES && calls.splices == 0, "{bytes} bytes of records: {calls:?}");
+            assert!(calls.bytes_peeked <= buffer.len(), "{bytes} bytes of records: {calls:?}");
+            assert!(bytes < 20_000 || calls.bytes_peeked <= FRAMES * 1_024, "{bytes} bytes of records: {calls:?}");
+        }
+    }
+}
+
+#[test]
+fn a_callback_costs_a_peek_for_each_frame_that_begins_in_it() {
+    const PIECE: usize = 64 << 10;
+    let (request, answer) = (produce(100_000), fetched(12, 100_000));
+    let begin =
+        |frame_bytes: usize, callback: usize| (callback * PIECE).next_multiple_of(frame_bytes)..(callback + 1) * PIECE;
+    let begun = |frame: &[u8], callback| begin(frame.len(), callback).step_by(frame.len()).count();
+    let (mut producer, mut consumer) = (plain(), fetching(plain(), 12, 16));
+    for (callback, piece) in request.repeat(16).chunks_exact(PIECE).enumerate() {
+        producer.client(piece).unwrap();
+        let Calls { peeks, splices, bytes_peeked, .. } = producer.client_calls;
+        assert_eq!((peeks, splices), (begun(&request, callback), 0), "callback {callback}");
+        assert!(bytes_peeked <= peeks * 1_024, "callback {callback}: {bytes_peeked}");
+    }
+    for (callback, piece) in answer.repeat(16).chunks_exact(PIECE).enumerate() {
+        consumer.broker(piece).unwrap();
+        let Calls { peeks, splices, bytes_peeked, .. } = consumer.broker_calls;
+        assert_eq!((peeks, splices), (begun(&answer, callback), 0), "callback {callback}");
+        assert!(bytes_peeked <= peeks * 1_024, "callback {callback}: {bytes_peeked}");
+    }
+}
+
+#[test]
+fn looks_at_many_topics_are_one_for_each_and_copy_no_byte_twice() {
+    let observed = || connection(vec![Box::new(Observer(Plan::Head))], Limits::default());
+    for (topics, bytes) in [(1, 1_000), (10, 1_000), (100, 1_000), (1, 16_384), (10, 16_384), (100, 16_384)] {
+        let (request, answer) = (produce_to(topics, bytes), fetched_from(topics, 17, bytes));
+        let (mut producer, mut consumer) = (observed(), fetching(observed(), 17, 1));
+        producer.client(&request).unwrap();
+        consumer.broker(&answer).unwrap();
+        // What is behind the last records of an answer is a look of its own.
+        for (calls, frame, most) in
+            [(producer.client_calls, request, topics), (consumer.broker_calls, answer, topics + 1)]
+        {
+            assert!(calls.peeks <= most && calls.splices == 0, "{topics} topics of {bytes}: {calls:?}");
+            let far = most * 1_024 + topics * 64;
+            let copied = if bytes > 1_024 { far } else { frame.len() };
+            assert!(calls.bytes_peeked <= copied, "{topics} topics of {bytes}: {calls:?} of {}", frame.len());
+        }
     }
 }
 
