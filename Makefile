@@ -69,9 +69,11 @@ NEED_MAVEN  = $(call need,mvn,install Apache Maven (Debian: apt install maven))
 NEED_GO     = $(call need,go,install Go 1.26 or newer)
 NEED_CC     = $(call need,cc,install a C compiler for librdkafka (Debian: apt install build-essential)); \
 	$(call need,c++,install a C++ compiler for librdkafka (Debian: apt install build-essential))
+NEED_VALGRIND = $(call need,valgrind,install Valgrind (Debian: apt install valgrind)); \
+	$(call need,callgrind_annotate,install all of Valgrind and Perl (Debian: apt install valgrind perl))
 
 .PHONY: help tools wasm build protocol gen-check lint fmt fmt-check wasm-check check \
-	test test-unit test-wasm e2e demo bench-smoke clean
+	test test-unit test-wasm e2e demo bench-smoke profile wasm-floor clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -131,6 +133,11 @@ wasm: ## build the module for Envoy and check what it imports
 		     cargo build -q -p bifrost-adapter --profile wasm --target $(WASM); }
 	@$(MAKE) wasm-check
 
+wasm-floor: ## build the module that does nothing, for the bench: the floor of any wasm filter
+	@$(NEED_CARGO); cargo build -q -p bifrost-bench-floor --profile wasm --target $(WASM) \
+		|| { rustup target list --installed | grep -qx $(WASM) && exit 1; rustup target add $(WASM); \
+		     cargo build -q -p bifrost-bench-floor --profile wasm --target $(WASM); }
+
 build: $(ENVOY) wasm ## build the module and the bifrost command, ready to run
 	@$(NEED_CARGO); cargo build -q -p bifrost-cli
 
@@ -153,7 +160,7 @@ fmt-check:
 lint: ## clippy, natively and for wasm
 	@$(NEED_CARGO); $(NEED_CC); $(call say,clippy)
 	@cargo clippy -q --workspace --all-targets -- -D warnings
-	@cargo clippy -q $(WASM_CRATES) --target $(WASM) -- -D warnings
+	@cargo clippy -q $(WASM_CRATES) -p bifrost-bench-floor --target $(WASM) -- -D warnings
 
 check: fmt-check lint gen-check wasm ## everything but the tests: format, clippy, generated files, module imports
 
@@ -176,6 +183,12 @@ demo: tools build ## three brokers, one Envoy, two virtual clusters, two clients
 
 bench-smoke: wasm | $(ENVOY) ## what the gateway costs, as a ratio to the same Envoy without it (three minutes)
 	@cargo run -q --release -p bifrost-bench -- smoke
+
+profile: ## where the module's time goes: host calls and instructions per request (WORKLOAD="produce v12 256 KiB" for one)
+	@$(NEED_CARGO); $(NEED_VALGRIND); $(call say,building the data path natively for profiling)
+	@cargo build -q --profile profiling -p bifrost-profile
+	@$(call say,counting host calls and then instructions under Callgrind)
+	@$(TARGET_DIR)/profiling/bifrost-profile all --out $(TARGET_DIR)/profile $(if $(WORKLOAD),--workload "$(WORKLOAD)")
 
 clean: ## remove what was built; .tools stays
 	@cargo clean -q
