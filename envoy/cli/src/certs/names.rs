@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use bifrost_config::certificates::{NODE_ID, printable};
+use bifrost_config::certificates::{NODE_ID, has_node_id, printable};
 use rcgen::SanType;
 use rustls::pki_types::DnsName;
 
@@ -18,7 +18,7 @@ pub(super) fn host(text: &str) -> Result<SanType, String> {
         return Ok(SanType::IpAddress(ip));
     }
     let shown = printable(text);
-    if text.contains(NODE_ID) {
+    if has_node_id(text) {
         return Err(format!(
             "no certificate covers '{shown}': a wildcard stands for the first label, so {NODE_ID} must be in that one only, \
              below a parent domain"

@@ -10,7 +10,7 @@ mod pem;
 
 pub use certificate::{Certificate, printable, time_text};
 pub use check::{check_pair, check_trusted};
-pub use names::{NODE_ID, names};
+pub use names::{NODE_ID, has_node_id, names};
 pub use pem::{PemProblem, certificates, private_key};
 
 #[cfg(test)]

@@ -33,12 +33,16 @@ fn certificate_name(pattern: &str) -> String {
     if let Ok(ip) = pattern.parse::<IpAddr>() {
         return ip.to_string();
     }
-    let pattern = pattern.strip_suffix('.').unwrap_or(pattern);
+    let pattern = pattern.strip_suffix('.').unwrap_or(pattern).to_ascii_lowercase();
     match pattern.split_once('.') {
-        Some((label, parent)) if label.contains(NODE_ID) => format!("*.{}", parent.to_ascii_lowercase()),
-        _ if pattern.contains(NODE_ID) => pattern.to_owned(),
-        _ => pattern.to_ascii_lowercase(),
+        Some((label, parent)) if has_node_id(label) => format!("*.{parent}"),
+        _ => pattern,
     }
+}
+
+/// Whether the text has [`NODE_ID`] in it; host names know no case.
+pub fn has_node_id(text: &str) -> bool {
+    text.to_ascii_lowercase().contains(&NODE_ID.to_ascii_lowercase())
 }
 
 #[cfg(test)]
@@ -55,8 +59,9 @@ mod tests {
             ("Kafka.Example.com.", "kafka.example.com"),
             ("10.0.0.1", "10.0.0.1"),
             ("0:0:0:0:0:0:0:1", "::1"),
-            ("kafka.$(nodeId).example.com", "kafka.$(nodeId).example.com"),
-            ("broker-$(nodeId)", "broker-$(nodeId)"),
+            ("b$(NODEID).example.com", "*.example.com"),
+            ("kafka.$(nodeId).example.com", "kafka.$(nodeid).example.com"),
+            ("broker-$(nodeId)", "broker-$(nodeid)"),
         ] {
             assert_eq!(certificate_name(pattern), wanted, "{pattern}");
         }
