@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing::level_filters::LevelFilter;
 
+use crate::certs::arguments::Certs;
+
 /// Kafka gateway: virtual clusters on stock Envoy.
 #[derive(Debug, Parser)]
 #[command(
@@ -18,6 +20,8 @@ Examples:
   bifrost run -f gateway.yaml                Start the gateway in the foreground, stop it with Ctrl-C
   bifrost run -f virtual-clusters/           The same with every *.yaml and *.yml file of a directory
   bifrost render -f gateway.yaml -o e.json   Write Envoy's configuration
+  bifrost certs generate -f gateway.yaml     Make a CA and a certificate for the gateway's names
+  bifrost certs fetch broker:9093            Show the certificates of a server
 
 Exit status: 0 success, 1 a problem was reported, 2 wrong usage."
 )]
@@ -34,6 +38,11 @@ pub(crate) enum Command {
     Render(Render),
     /// Run the gateway in the foreground
     Run(Run),
+    /// Make certificates, or look at those of a server
+    Certs {
+        #[command(subcommand)]
+        command: Certs,
+    },
     /// Become Envoy, and die with the process that asked for it
     #[command(hide = true)]
     ExecEnvoy(ExecEnvoy),

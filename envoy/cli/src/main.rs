@@ -3,6 +3,7 @@
 
 mod admin;
 mod arguments;
+mod certs;
 mod child;
 mod documents;
 mod envoy;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Command::Validate(validate) => output::validate(&validate),
         Command::Render(render) => output::render(&render),
         Command::Run(run) => run::run(&run),
+        Command::Certs { command } => certs::certs(&command),
         Command::ExecEnvoy(exec) => child::exec(&exec),
     };
     match done {

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use bifrost_config::RenderOptions;
+use tempfile::NamedTempFile;
 
 use crate::arguments::{Render, Validate};
 use crate::documents::{counted, describe, gateway};
@@ -44,18 +45,23 @@ pub(crate) fn print(text: &str) -> Result<()> {
 }
 
 /// Writes beside the file and renames, so that whoever watches it never reads half of it.
-fn replace(file: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn replace(file: &Path, text: &str) -> io::Result<()> {
+    // The umask decides, as for any other file.
+    stage(file, text, 0o666)?.persist(file)?;
+    Ok(())
+}
+
+/// A file beside `file`, complete and on disk, to be renamed to it. It goes away with the value.
+pub(crate) fn stage(file: &Path, text: &str, mode: u32) -> io::Result<NamedTempFile> {
     let directory = match file.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
     let mut temporary = tempfile::Builder::new()
         .prefix(".bifrost-")
-        // The umask decides, as for any other file.
-        .permissions(Permissions::from_mode(0o666))
+        .permissions(Permissions::from_mode(mode))
         .tempfile_in(directory)?;
     temporary.write_all(text.as_bytes())?;
     temporary.as_file().sync_all()?;
-    temporary.persist(file)?;
-    Ok(())
+    Ok(temporary)
 }

@@ -5,6 +5,7 @@
 //! `load` reads files and the environment; the other two are pure, and `render` is deterministic to the byte.
 #![forbid(unsafe_code)]
 
+pub mod certificates;
 mod document;
 mod expand;
 mod host_port;
