@@ -10,6 +10,8 @@ ENVOY_VERSION        := 1.40.0
 KAFKA_VERSION        := 4.4.0
 KAFKA_3_9_VERSION    := 3.9.1
 KAFKA_2_8_VERSION    := 2.8.2
+# Of the perf tools; 4.4.0 of them is not published.
+KAFKA_TOOLS_VERSION  := 4.3.1
 KAFKA_PYTHON_VERSION := 3.0.12
 WASMTIME_VERSION     := 50.0.1
 JAVA_VERSION_MIN     := 17
@@ -28,6 +30,7 @@ KAFKA       := $(TOOLS)/kafka-$(KAFKA_VERSION)
 KAFKA_LIBS  := $(KAFKA)/libs
 KAFKA_3_9   := $(TOOLS)/kafka-$(KAFKA_3_9_VERSION)
 KAFKA_2_8   := $(TOOLS)/kafka-$(KAFKA_2_8_VERSION)
+KAFKA_TOOLS := $(TOOLS)/kafka-tools-$(KAFKA_TOOLS_VERSION)
 PYTHON_ENV  := $(TOOLS)/python-kafka-$(KAFKA_PYTHON_VERSION)-wasmtime-$(WASMTIME_VERSION)
 PYTHON      := $(PYTHON_ENV)/bin/python
 JAVA_CLIENT := $(TOOLS)/java-client-$(KAFKA_VERSION)
@@ -54,6 +57,9 @@ export BIFROST_E2E_MODULE         := $(MODULE)
 export BIFROST_E2E_BIFROST        := $(BIFROST)
 export BIFROST_E2E_RDKAFKA        := $(TARGET_DIR)/debug/rdkafka-client
 export BIFROST_E2E_RUNS           := $(TARGET_DIR)/e2e
+# What the bench is told beyond that.
+export BIFROST_BENCH_KAFKA_TOOLS_LIBS := $(KAFKA_TOOLS)/libs
+export BIFROST_BENCH_FLOOR        := $(TARGET_DIR)/$(WASM)/wasm/bifrost_bench_floor.wasm
 
 # $(call need,command,how to get it): stops with one sentence when a prerequisite is missing.
 need = command -v $(1) >/dev/null || { echo "make: '$(1)' is missing: $(2)." >&2; exit 1; }
@@ -73,7 +79,7 @@ NEED_VALGRIND = $(call need,valgrind,install Valgrind (Debian: apt install valgr
 	$(call need,callgrind_annotate,install all of Valgrind and Perl (Debian: apt install valgrind perl))
 
 .PHONY: help tools wasm build protocol gen-check lint fmt fmt-check wasm-check check \
-	test test-unit test-wasm e2e demo bench-smoke profile wasm-floor clean
+	test test-unit test-wasm e2e demo bench-smoke bench bench-settings bench-compare profile wasm-floor clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -112,6 +118,12 @@ $(KAFKA_3_9):
 
 $(KAFKA_2_8):
 	@$(call install_kafka,$@,$(KAFKA_2_8_VERSION),reload4j)
+
+$(KAFKA_TOOLS):
+	@$(NEED_JAVA); $(NEED_MAVEN); $(call say,Kafka's perf tools $(KAFKA_TOOLS_VERSION))
+	@$(call install,$@,mvn -q -B -ntp -Dstyle.color=never -f $(ROOT)/envoy/bench/java/pom.xml \
+		-Dkafka-tools.version=$(KAFKA_TOOLS_VERSION) dependency:copy-dependencies -DincludeScope=runtime \
+		-DoutputDirectory="$$tmp/libs")
 
 $(PYTHON_ENV):
 	@$(NEED_PYTHON); $(call say,kafka-python $(KAFKA_PYTHON_VERSION) and wasmtime $(WASMTIME_VERSION))
@@ -160,6 +172,7 @@ fmt-check:
 lint: ## clippy, natively and for wasm
 	@$(NEED_CARGO); $(NEED_CC); $(call say,clippy)
 	@cargo clippy -q --workspace --all-targets -- -D warnings
+	@cargo clippy -q -p bifrost-bench --features real-kafka --all-targets -- -D warnings
 	@cargo clippy -q $(WASM_CRATES) -p bifrost-bench-floor --target $(WASM) -- -D warnings
 
 check: fmt-check lint gen-check wasm ## everything but the tests: format, clippy, generated files, module imports
@@ -183,6 +196,17 @@ demo: tools build ## three brokers, one Envoy, two virtual clusters, two clients
 
 bench-smoke: wasm | $(ENVOY) ## what the gateway costs, as a ratio to the same Envoy without it (three minutes)
 	@cargo run -q --release -p bifrost-bench -- smoke
+
+bench: wasm wasm-floor | $(ENVOY) $(KAFKA) $(KAFKA_TOOLS) ## everything that BENCHMARKS.md reports (half an hour; ARGS="--stages latency" for a part)
+	@$(NEED_CC); $(NEED_JAVA)
+	@cargo run -q --release -p bifrost-bench --features real-kafka -- full $(ARGS)
+
+bench-settings: wasm | $(ENVOY) ## Envoy's settings as rendered against others (ten minutes)
+	@cargo run -q --release -p bifrost-bench -- settings $(ARGS)
+
+bench-compare: wasm | $(ENVOY) ## two commits against each other: A=HEAD~1 B=HEAD (five minutes and their builds)
+	@[ -n "$(A)" ] && [ -n "$(B)" ] || { echo "make: say which commits: make bench-compare A=HEAD~1 B=HEAD" >&2; exit 1; }
+	@cargo run -q --release -p bifrost-bench -- compare "$(A)" "$(B)" $(ARGS)
 
 profile: ## where the module's time goes: host calls and instructions per request (WORKLOAD="produce v12 256 KiB" for one)
 	@$(NEED_CARGO); $(NEED_VALGRIND); $(call say,building the data path natively for profiling)

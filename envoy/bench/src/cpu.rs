@@ -8,10 +8,12 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
+use crate::processes::tree;
+
 pub(crate) const ENDPOINT_THREAD: &str = "endpoint";
 pub(crate) const LOAD_THREAD: &str = "load";
 
-/// All threads of a process.
+/// All threads of a process and of those that it has started. What a thread took that has ended since is not known.
 #[derive(Clone, Copy)]
 pub(crate) struct Process {
     /// User and system time.
@@ -22,15 +24,23 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn now(pid: u32) -> Result<Self> {
-        let threads = threads(pid)?;
-        let cpu = threads.values().map(|thread| thread.cpu).sum();
-        let kept_waiting = threads.values().map(|thread| thread.kept_waiting).sum();
-        Ok(Self { cpu, kept_waiting })
+        let mut sum = Self { cpu: Duration::ZERO, kept_waiting: Duration::ZERO };
+        for process in tree(pid)? {
+            let threads = match threads(process) {
+                Ok(threads) => threads,
+                // A child may end at any time.
+                Err(_) if process != pid => continue,
+                Err(error) => return Err(error),
+            };
+            sum.cpu += threads.values().map(|thread| thread.cpu).sum::<Duration>();
+            sum.kept_waiting += threads.values().map(|thread| thread.kept_waiting).sum::<Duration>();
+        }
+        Ok(sum)
     }
 }
 
-/// CPU time of our own threads by thread id.
-pub(crate) struct OwnThreads(HashMap<u32, Thread>);
+/// CPU time of a process's threads by thread id.
+pub(crate) struct Threads(HashMap<u32, Thread>);
 
 struct Thread {
     name: String,
@@ -38,14 +48,29 @@ struct Thread {
     kept_waiting: Duration,
 }
 
-impl OwnThreads {
+impl Threads {
+    /// Our own.
     pub(crate) fn now() -> Result<Self> {
-        Ok(Self(threads(std::process::id())?))
+        Self::of(std::process::id())
+    }
+
+    pub(crate) fn of(pid: u32) -> Result<Self> {
+        Ok(Self(threads(pid)?))
     }
 
     /// CPU time since `before` of the threads with a name: of all of them, and of the busiest one.
     pub(crate) fn since(&self, before: &Self, name: &str) -> (Duration, Duration) {
-        let spent = self.0.iter().filter(|(_, thread)| thread.name == name).map(|(id, thread)| {
+        self.spent_since(before, |thread| thread.name == name)
+    }
+
+    /// The same of all threads.
+    #[cfg(feature = "real-kafka")]
+    pub(crate) fn all_since(&self, before: &Self) -> (Duration, Duration) {
+        self.spent_since(before, |_| true)
+    }
+
+    fn spent_since(&self, before: &Self, is_counted: impl Fn(&Thread) -> bool) -> (Duration, Duration) {
+        let spent = self.0.iter().filter(|(_, thread)| is_counted(thread)).map(|(id, thread)| {
             let earlier = before.0.get(id).map_or(Duration::ZERO, |thread| thread.cpu);
             thread.cpu.saturating_sub(earlier)
         });
@@ -83,6 +108,8 @@ fn thread(path: &Path) -> Result<Thread> {
 pub(crate) enum Side {
     Proxy,
     LoadAndEndpoint,
+    /// A proxy of several workers shares all cores with the rest.
+    All,
 }
 
 /// Binds the calling thread, and the threads and processes that it starts, to the cores of one side.
@@ -91,6 +118,7 @@ pub(crate) fn bind(all: &CpuSet, side: Side) -> Result<()> {
     let mut cores = CpuSet::new();
     match side {
         Side::Proxy => cores.set(proxy),
+        Side::All => cores = *all,
         Side::LoadAndEndpoint => {
             cores = *all;
             if all.count() > 1 {

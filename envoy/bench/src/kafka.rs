@@ -9,23 +9,42 @@ use kafka_protocol::records::{
     RecordEncodeOptions, TimestampType,
 };
 
-/// The topic and the group of the load, as its clients call them.
-pub(crate) const TOPIC: &str = "bench";
+/// The group of the load, as its clients call it.
 pub(crate) const GROUP: &str = "bench";
+/// The group's only member, in its only generation.
+pub(crate) const MEMBER: &str = "bench-1";
+pub(crate) const GENERATION: i32 = 1;
 /// What stands before a tenant's names at the endpoint.
 pub(crate) const TENANT_PREFIX: &str = "t1-";
+
+/// Where the length of a record batch stands in it; what comes before it and the length itself are not counted.
+pub(crate) const BATCH_LENGTH_AT: usize = 8;
+
+/// The client id of requests that the endpoint counts ...
+pub(crate) const LOAD: &str = "bifrost-bench";
+/// ... and of those that only prepare them.
+pub(crate) const SET_UP: &str = "bifrost-bench-set-up";
 
 /// Where a correlation id stands in a request frame, its length field included.
 pub(crate) const REQUEST_CORRELATION_ID_AT: usize = 8;
 /// The same for a response frame.
 pub(crate) const RESPONSE_CORRELATION_ID_AT: usize = 4;
 
-pub(crate) fn request_frame(key: ApiKey, version: i16, correlation_id: i32, body: &impl Encodable) -> Result<Vec<u8>> {
+/// A request of the load; its correlation id is 0.
+pub(crate) fn request_frame(key: ApiKey, version: i16, body: &impl Encodable) -> Result<Vec<u8>> {
+    request_frame_of(LOAD, key, version, body)
+}
+
+pub(crate) fn request_frame_of(
+    client_id: &'static str,
+    key: ApiKey,
+    version: i16,
+    body: &impl Encodable,
+) -> Result<Vec<u8>> {
     let header = RequestHeader::default()
         .with_request_api_key(key as i16)
         .with_request_api_version(version)
-        .with_correlation_id(correlation_id)
-        .with_client_id(Some(StrBytes::from_static_str("bifrost-bench")));
+        .with_client_id(Some(StrBytes::from_static_str(client_id)));
     frame(&header, key.request_header_version(version), body, version)
 }
 
@@ -100,7 +119,7 @@ mod tests {
 
     #[test]
     fn record_batch_has_the_size_asked_for() {
-        for bytes in [1024, 16 * 1024, 256 * 1024, 1024 * 1024] {
+        for bytes in [100, 1024, 16 * 1024, 256 * 1024, 1024 * 1024] {
             assert_eq!(record_batch(bytes).unwrap().len(), bytes);
         }
     }

@@ -2,41 +2,38 @@
 //! connection, in alternating rounds on one machine. See BENCHMARKS.md.
 #![forbid(unsafe_code)]
 
-mod buffers;
+#[cfg(feature = "real-kafka")]
+mod clients;
+mod commands;
+mod compare;
+mod connections;
 mod cpu;
 mod endpoint;
-mod envoy;
+mod figure;
 mod frames;
 mod kafka;
+#[cfg(feature = "real-kafka")]
+mod kafka_cluster;
 mod load;
+mod machine;
 mod measure;
+mod plan;
+mod processes;
+mod record;
 mod report;
-mod smoke;
-mod statistics;
+mod run;
 mod target;
-mod workload;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::Parser;
 
 #[derive(Parser)]
 #[command(about = "Measures what the gateway costs")]
 struct Arguments {
     #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Two to three minutes: the large effects, and that nothing is lost.
-    Smoke(smoke::Options),
-    /// What other limits of Envoy's buffers would cost or save a tenant.
-    Buffers(buffers::Options),
+    command: commands::Command,
 }
 
 fn main() -> Result<()> {
-    match Arguments::parse().command {
-        Command::Smoke(options) => smoke::run(&options),
-        Command::Buffers(options) => buffers::run(&options),
-    }
+    Arguments::parse().command.run()
 }

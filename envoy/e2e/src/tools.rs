@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 
-/// Paths of everything that a run needs. Unless otherwise said they exist.
-#[derive(Clone, Debug)]
+/// Paths of everything that a run needs. Unless otherwise said they exist; what a run needs nothing of may be empty.
+#[derive(Clone, Debug, Default)]
 pub struct Tools {
     pub envoy: PathBuf,
     /// Jars of Kafka: brokers and Java clients.

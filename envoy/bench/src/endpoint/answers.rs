@@ -1,178 +1,200 @@
-//! The answers of one connection, each built once and sent many times.
-
-use std::net::SocketAddr;
+//! The answers of one connection. Those that depend on the request alone are built once and sent many times.
 
 use anyhow::{Context, Result, ensure};
 use bytes::{Buf, Bytes};
 use kafka_protocol::messages::api_versions_response::ApiVersion;
-use kafka_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
-use kafka_protocol::messages::metadata_response::{MetadataResponseBroker, MetadataResponsePartition};
-use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
-use kafka_protocol::messages::{
-    ApiKey, ApiVersionsResponse, BrokerId, FetchRequest, FetchResponse, HeartbeatRequest, HeartbeatResponse,
-    MetadataRequest, MetadataResponse, ProduceResponse, RequestHeader, TopicName,
-};
-use kafka_protocol::protocol::{Decodable, StrBytes};
-use uuid::Uuid;
+use kafka_protocol::messages::{ApiKey, ApiVersionsResponse, RequestHeader};
+use kafka_protocol::protocol::{Decodable, Encodable};
 
-use super::topics::{self, Topic};
-use super::{LISTED_PARTITIONS, PARTITIONS};
-use crate::frames::Frame;
-use crate::kafka::{
-    GROUP, RESPONSE_CORRELATION_ID_AT, TENANT_PREFIX, record_batch, response_frame, set_correlation_id,
-};
+use super::{Cluster, groups, metadata, records};
+use crate::frames::{Frame, HEAD_BYTES_MAX};
+use crate::kafka::{LOAD, RESPONSE_CORRELATION_ID_AT, response_frame, set_correlation_id};
 
 /// What the endpoint speaks.
 const SUPPORTED: &[(ApiKey, i16, i16)] = &[
-    (ApiKey::Produce, 9, 13),
-    (ApiKey::Fetch, 12, 17),
+    // Offered from 0 on, as by brokers, because older versions of librdkafka look for that (KAFKA-18659). Not spoken below 3.
+    (ApiKey::Produce, 0, 13),
+    (ApiKey::Fetch, 4, 17),
+    (ApiKey::ListOffsets, 1, 10),
     (ApiKey::Metadata, 0, 12),
+    (ApiKey::OffsetCommit, 2, 9),
+    (ApiKey::OffsetFetch, 1, 9),
+    (ApiKey::FindCoordinator, 0, 6),
+    (ApiKey::JoinGroup, 0, 9),
     (ApiKey::Heartbeat, 0, 4),
+    (ApiKey::LeaveGroup, 0, 5),
+    (ApiKey::SyncGroup, 0, 5),
     (ApiKey::ApiVersions, 0, 4),
+    (ApiKey::InitProducerId, 0, 5),
 ];
+const UNSUPPORTED_VERSION: i16 = 35;
 
-/// Two requests with this in common are, on one connection of the bench, the same request.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Shape {
-    api_key: i16,
-    version: i16,
-    size: usize,
-}
+/// Answers that a connection keeps: the load repeats one request, real clients have no use for it.
+const KEPT_MAX: usize = 8;
 
-/// From this version on requests and answers give a topic's id, up to it they name the topic.
-const PRODUCE_BY_ID: i16 = 13;
-const FETCH_BY_ID: i16 = 13;
+/// Where key and version of a request end, and where what follows its correlation id begins.
+const VERSION_END: usize = 4;
+const CORRELATION_ID_END: usize = 8;
 
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
+    /// Counted, because the load says what it has sent.
     Load,
     /// Whose topic has this id?
     LookUp,
-    SetUp,
+    Other,
 }
 
+#[derive(Clone, Copy)]
 pub(super) struct Answer<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) purpose: Purpose,
 }
 
-pub(super) struct Answers {
-    nodes: Vec<SocketAddr>,
-    /// The load's.
-    built: Vec<(Shape, Vec<u8>)>,
-    /// To the last request that was not the load's.
-    other: Vec<u8>,
+/// An answer with correlation id 0.
+pub(super) struct Built {
+    pub(super) bytes: Vec<u8>,
+    /// The same request is answered with the same bytes.
+    pub(super) is_prepared: bool,
+    purpose: Purpose,
 }
 
-impl Answers {
-    pub(super) fn new(nodes: Vec<SocketAddr>) -> Self {
-        Self { nodes, built: Vec::new(), other: Vec::new() }
+/// A request as far as it is compared.
+struct Seen {
+    size: usize,
+    head: Vec<u8>,
+}
+
+pub(super) struct Answers<'a> {
+    cluster: &'a Cluster,
+    kept: Vec<(Seen, Built)>,
+    /// To the last request whose answer was not kept.
+    last: Option<Built>,
+}
+
+impl<'a> Answers<'a> {
+    pub(super) fn new(cluster: &'a Cluster) -> Self {
+        Self { cluster, kept: Vec::new(), last: None }
     }
 
-    pub(super) fn to(&mut self, request: &Frame<'_>) -> Result<Answer<'_>> {
-        let mut head = request.head;
-        ensure!(head.len() >= 8, "request of {} bytes", request.size);
-        let shape = Shape { api_key: head.get_i16(), version: head.get_i16(), size: request.size };
-        let correlation_id = head.get_i32();
-        let mut purpose = Purpose::Load;
-        let mut found = self.built.iter().position(|(built, _)| *built == shape);
-        if found.is_none() {
-            let answer;
-            (purpose, answer) =
-                self.build(shape, request).with_context(|| format!("API key {} v{}", shape.api_key, shape.version))?;
-            if purpose == Purpose::Load {
-                found = Some(self.built.len());
-                self.built.push((shape, answer));
-            } else {
-                self.other = answer;
-            }
+    /// Where the answer to this request is, if it has come before; for `prepared`.
+    pub(super) fn find(&mut self, request: &Frame<'_>) -> Result<Option<usize>> {
+        let correlation_id = request.head.get(VERSION_END..).and_then(|rest| rest.first_chunk());
+        let correlation_id = correlation_id.with_context(|| format!("request of {} bytes", request.size))?;
+        let found = self.kept.iter().position(|(seen, _)| seen.is(request));
+        if let Some((_, built)) = found.and_then(|found| self.kept.get_mut(found)) {
+            set_correlation_id(&mut built.bytes, RESPONSE_CORRELATION_ID_AT, i32::from_be_bytes(*correlation_id));
         }
-        let bytes = found.map_or(&mut self.other, |at| &mut self.built[at].1);
-        set_correlation_id(bytes, RESPONSE_CORRELATION_ID_AT, correlation_id);
-        Ok(Answer { bytes, purpose })
+        Ok(found)
     }
 
-    fn build(&self, Shape { api_key, version, .. }: Shape, request: &Frame<'_>) -> Result<(Purpose, Vec<u8>)> {
-        let (key, ..) = *SUPPORTED
-            .iter()
-            .find(|(key, min, max)| *key as i16 == api_key && (*min..=*max).contains(&version))
-            .context("not spoken here")?;
-        let mut head = Bytes::copy_from_slice(request.head);
-        RequestHeader::decode(&mut head, key.request_header_version(version))?;
-        Ok(match key {
+    pub(super) fn prepared(&self, found: usize) -> Answer<'_> {
+        self.kept[found].1.answer()
+    }
+
+    /// The answer to a request that has not come before, given without its length field.
+    pub(super) fn new_to(&mut self, request: Vec<u8>) -> Result<Answer<'_>> {
+        let request = Bytes::from(request);
+        let mut built = self.build(request.clone())?;
+        set_correlation_id(&mut built.bytes, RESPONSE_CORRELATION_ID_AT, (&request[VERSION_END..]).get_i32());
+        if built.is_prepared && built.purpose == Purpose::Load && self.kept.len() < KEPT_MAX {
+            let head = request[..request.len().min(HEAD_BYTES_MAX)].to_vec();
+            self.kept.push((Seen { size: request.len(), head }, built));
+            return Ok(self.prepared(self.kept.len() - 1));
+        }
+        Ok(self.last.insert(built).answer())
+    }
+
+    pub(super) fn build(&self, request: Bytes) -> Result<Built> {
+        ensure!(request.len() >= CORRELATION_ID_END, "request of {} bytes", request.len());
+        let (api_key, version) = ((&request[..]).get_i16(), (&request[2..]).get_i16());
+        self.build_for(api_key, version, request).with_context(|| format!("API key {api_key} v{version}"))
+    }
+
+    fn build_for(&self, api_key: i16, version: i16, mut request: Bytes) -> Result<Built> {
+        let supported = SUPPORTED.iter().find(|(key, ..)| *key as i16 == api_key);
+        let (key, min, max) = *supported.context("not spoken here")?;
+        if key == ApiKey::ApiVersions && version > max {
+            // So that the client tries again (KIP-511).
+            let refusal = api_versions().with_error_code(UNSUPPORTED_VERSION);
+            return Ok(Built {
+                bytes: response_frame(key, 0, 0, &refusal)?,
+                is_prepared: true,
+                purpose: Purpose::Other,
+            });
+        }
+        ensure!((min..=max).contains(&version), "not spoken here");
+        let header = RequestHeader::decode(&mut request, key.request_header_version(version))?;
+        let is_load = header.client_id.is_some_and(|client_id| client_id.as_str() == LOAD);
+        let mut purpose = if is_load { Purpose::Load } else { Purpose::Other };
+        let mut is_prepared = true;
+        let body = Body { key, version, bytes: request };
+        let bytes = match key {
             ApiKey::Produce => {
-                (Purpose::Load, response_frame(key, version, 0, &produce(version, &produced(version, head)?))?)
+                let answer = records::produce(version, &body.decode()?, &self.cluster.logs)?;
+                is_prepared = answer.is_prepared;
+                body.answer(&answer.body)
             }
             ApiKey::Fetch => {
-                let request = FetchRequest::decode(&mut head, version)?;
-                (Purpose::Load, response_frame(key, version, 0, &fetch(version, &request)?)?)
+                let answer = records::fetch(version, &body.decode()?, &self.cluster.logs)?;
+                is_prepared = answer.is_prepared;
+                body.answer(&answer.body)
             }
+            ApiKey::ListOffsets => body.answer(&records::list_offsets(&body.decode()?, &self.cluster.logs)?),
             ApiKey::Metadata => {
-                let (purpose, answer) = self.metadata(&MetadataRequest::decode(&mut head, version)?)?;
-                (purpose, response_frame(key, version, 0, &answer)?)
-            }
-            ApiKey::Heartbeat => {
-                let group = HeartbeatRequest::decode(&mut head, version)?.group_id;
-                ensure!(group.strip_prefix(TENANT_PREFIX).unwrap_or(&group) == GROUP, "no group '{}'", group.as_str());
-                (Purpose::Load, response_frame(key, version, 0, &HeartbeatResponse::default())?)
-            }
-            _ => (Purpose::SetUp, response_frame(key, version, 0, &api_versions())?),
-        })
-    }
-
-    fn metadata(&self, request: &MetadataRequest) -> Result<(Purpose, MetadataResponse)> {
-        let broker = |(index, address): (usize, &SocketAddr)| {
-            MetadataResponseBroker::default()
-                .with_node_id(node(index))
-                .with_host(StrBytes::from_string(address.ip().to_string()))
-                .with_port(address.port().into())
-        };
-        let mut purpose = Purpose::SetUp;
-        let topics = match &request.topics {
-            None => {
-                purpose = Purpose::Load;
-                topics::listed().map(|topic| topic.with_partitions(self.partitions(LISTED_PARTITIONS))).collect()
-            }
-            Some(asked) => {
-                let mut topics = Vec::new();
-                for asked in asked {
-                    let topic = match &asked.name {
-                        Some(name) => topics::by_name(name)?,
-                        None => {
-                            purpose = Purpose::LookUp;
-                            topics::by_id(asked.topic_id)?
-                        }
-                    };
-                    topics.push(topic.metadata().with_partitions(self.partitions(PARTITIONS)));
+                let request = body.decode()?;
+                if metadata::is_look_up(&request) {
+                    purpose = Purpose::LookUp;
                 }
-                topics
+                body.answer(&metadata::metadata(&request, self.cluster)?)
             }
+            ApiKey::FindCoordinator => {
+                body.answer(&groups::find_coordinator(version, &body.decode()?, &self.cluster.nodes)?)
+            }
+            ApiKey::JoinGroup => body.answer(&groups::join(&body.decode()?)?),
+            ApiKey::SyncGroup => body.answer(&groups::sync(&body.decode()?)?),
+            ApiKey::Heartbeat => body.answer(&groups::heartbeat(&body.decode()?)?),
+            ApiKey::LeaveGroup => body.answer(&groups::leave(&body.decode()?)?),
+            ApiKey::OffsetFetch => body.answer(&groups::offset_fetch(version, &body.decode()?)?),
+            ApiKey::OffsetCommit => body.answer(&groups::offset_commit(&body.decode()?)?),
+            ApiKey::InitProducerId => body.answer(&groups::init_producer_id()),
+            _ => body.answer(&api_versions()),
         };
-        let answer = MetadataResponse::default()
-            .with_brokers(self.nodes.iter().enumerate().map(broker).collect())
-            .with_cluster_id(Some(StrBytes::from_static_str("bifrost-bench")))
-            .with_controller_id(BrokerId(0))
-            .with_topics(topics);
-        Ok((purpose, answer))
-    }
-
-    fn partitions(&self, count: usize) -> Vec<MetadataResponsePartition> {
-        let partition = |index: usize| {
-            let leader = node(index % self.nodes.len());
-            MetadataResponsePartition::default()
-                .with_partition_index(node(index).0)
-                .with_leader_id(leader)
-                .with_leader_epoch(1)
-                .with_replica_nodes(vec![leader])
-                .with_isr_nodes(vec![leader])
-        };
-        (0..count).map(partition).collect()
+        Ok(Built { bytes: bytes?, is_prepared, purpose })
     }
 }
 
-fn node(index: usize) -> BrokerId {
-    BrokerId(i32::try_from(index).unwrap_or(i32::MAX))
+impl Built {
+    fn answer(&self) -> Answer<'_> {
+        Answer { bytes: &self.bytes, purpose: self.purpose }
+    }
+}
+
+impl Seen {
+    fn is(&self, request: &Frame<'_>) -> bool {
+        // Both have a correlation id, which is not compared.
+        self.size == request.size
+            && self.head[..VERSION_END] == request.head[..VERSION_END]
+            && self.head[CORRELATION_ID_END..] == request.head[CORRELATION_ID_END..]
+    }
+}
+
+/// A request's body, and what is needed to answer it.
+struct Body {
+    key: ApiKey,
+    version: i16,
+    bytes: Bytes,
+}
+
+impl Body {
+    fn decode<T: Decodable>(&self) -> Result<T> {
+        T::decode(&mut self.bytes.clone(), self.version)
+    }
+
+    fn answer(&self, answer: &impl Encodable) -> Result<Vec<u8>> {
+        response_frame(self.key, self.version, 0, answer)
+    }
 }
 
 fn api_versions() -> ApiVersionsResponse {
@@ -185,108 +207,73 @@ fn api_versions() -> ApiVersionsResponse {
     ApiVersionsResponse::default().with_api_keys(keys)
 }
 
-/// The topic and the partition of a request with one.
-struct Produced {
-    topic: &'static Topic,
-    partition: i32,
-}
-
-fn produce(version: i16, produced: &Produced) -> ProduceResponse {
-    let partition =
-        PartitionProduceResponse::default().with_index(produced.partition).with_base_offset(0).with_log_start_offset(0);
-    let topic = TopicProduceResponse::default().with_partition_responses(vec![partition]);
-    let topic = if version < PRODUCE_BY_ID {
-        topic.with_name(TopicName(StrBytes::from_static_str(produced.topic.name)))
-    } else {
-        topic.with_topic_id(produced.topic.id)
-    };
-    ProduceResponse::default().with_responses(vec![topic])
-}
-
-/// Answers with exactly as many record bytes as the partition may have.
-fn fetch(version: i16, request: &FetchRequest) -> Result<FetchResponse> {
-    let topic = request.topics.first().context("no topic")?;
-    let asked = topic.partitions.first().context("no partition")?;
-    let partition = PartitionData::default()
-        .with_partition_index(asked.partition)
-        .with_high_watermark(1)
-        .with_last_stable_offset(1)
-        .with_log_start_offset(0)
-        .with_aborted_transactions(None)
-        .with_preferred_read_replica(BrokerId(-1))
-        .with_records(Some(record_batch(usize::try_from(asked.partition_max_bytes)?)?));
-    let answer = FetchableTopicResponse::default().with_partitions(vec![partition]);
-    let answer = if version < FETCH_BY_ID {
-        answer.with_topic(TopicName(StrBytes::from_static_str(topics::by_name(&topic.topic)?.name)))
-    } else {
-        answer.with_topic_id(topics::by_id(topic.topic_id)?.id)
-    };
-    Ok(FetchResponse::default().with_responses(vec![answer]))
-}
-
-/// What a flexible Produce request is for, read from its first bytes.
-fn produced(version: i16, mut body: Bytes) -> Result<Produced> {
-    compact_string(&mut body)?;
-    body.try_get_i16()?;
-    body.try_get_i32()?;
-    ensure!(unsigned_varint(&mut body)? == 2, "not one topic");
-    let topic = if version < PRODUCE_BY_ID {
-        topics::by_name(str::from_utf8(&compact_string(&mut body)?)?)?
-    } else {
-        topics::by_id(Uuid::from_u128(body.try_get_u128()?))?
-    };
-    ensure!(unsigned_varint(&mut body)? == 2, "not one partition");
-    Ok(Produced { topic, partition: body.try_get_i32()? })
-}
-
-fn compact_string(bytes: &mut Bytes) -> Result<Bytes> {
-    let length = unsigned_varint(bytes)?.saturating_sub(1);
-    ensure!(bytes.len() >= length, "string runs past the head");
-    Ok(bytes.split_to(length))
-}
-
-fn unsigned_varint(bytes: &mut Bytes) -> Result<usize> {
-    let mut value = 0;
-    for shift in [0, 7, 14, 21] {
-        let byte = bytes.try_get_u8()?;
-        value |= usize::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Ok(value);
-        }
-    }
-    anyhow::bail!("varint too long")
-}
-
 #[cfg(test)]
 mod tests {
-    use kafka_protocol::messages::HeartbeatRequest;
+    use std::sync::atomic::Ordering::Relaxed;
+
+    use kafka_protocol::messages::{ApiVersionsRequest, HeartbeatRequest, MetadataRequest};
+    use kafka_protocol::protocol::StrBytes;
 
     use super::*;
-    use crate::kafka::request_frame;
-
-    fn ask(answers: &mut Answers, key: ApiKey, version: i16, body: &impl kafka_protocol::protocol::Encodable) -> bool {
-        answers.to(&Frame::of(&request_frame(key, version, 0, body).unwrap())).is_ok()
-    }
+    use crate::endpoint::Endpoint;
+    use crate::kafka::{SET_UP, decode_response, request_frame, request_frame_of};
 
     #[test]
     fn what_the_endpoint_does_not_have_is_no_answer() {
-        let mut answers = Answers::new(vec!["127.0.0.1:1".parse().unwrap()]);
+        let endpoint = Endpoint::start(1).unwrap();
         for (group, known) in [("bench", true), ("t1-bench", true), ("t2-bench", false)] {
             let request = HeartbeatRequest::default().with_group_id(StrBytes::from_static_str(group).into());
-            // Otherwise the size would tell.
-            answers.built.clear();
-            assert_eq!(ask(&mut answers, ApiKey::Heartbeat, 4, &request), known, "{group}");
+            let frame = request_frame(ApiKey::Heartbeat, 4, &request).unwrap();
+            assert_eq!(endpoint.answer_to(&frame).is_ok(), known, "{group}");
         }
-        assert!(topics::by_name("t1-bench").is_ok() && topics::by_name("t1-t1-bench").is_err());
-        assert!(topics::by_id(Uuid::from_u128(7)).is_err());
+        // Hostile frames end the connection, nothing else.
+        for frame in [&[0, 0, 0, 0][..], &[0; 11], &[0; 12], &[0xff; 40], &[0, 0, 0, 9, 0, 0, 0, 13, 0, 0, 0, 1, 9]] {
+            assert!(endpoint.answer_to(frame).is_err(), "{frame:?}");
+        }
     }
 
     #[test]
-    fn a_list_of_topics_holds_those_of_all_tenants() {
-        let own = |topic: &kafka_protocol::messages::metadata_response::MetadataResponseTopic| {
-            topic.name.as_ref().is_some_and(|name| name.starts_with(TENANT_PREFIX))
+    fn only_a_request_that_came_before_is_answered_from_memory() {
+        let endpoint = Endpoint::start(1).unwrap();
+        let mut answers = Answers::new(&endpoint.cluster);
+        let heartbeat = |member: &'static str, client_id| {
+            let request = HeartbeatRequest::default()
+                .with_group_id(StrBytes::from_static_str("bench").into())
+                .with_member_id(StrBytes::from_static_str(member));
+            request_frame_of(client_id, ApiKey::Heartbeat, 4, &request).unwrap()
         };
-        assert_eq!(topics::listed().count() as u128, topics::LISTED);
-        assert_eq!(topics::listed().filter(own).count() as u128, topics::LISTED_OWN);
+        assert_eq!(answers.new_to(heartbeat("a", LOAD)[4..].to_vec()).unwrap().purpose, Purpose::Load);
+        let mut again = heartbeat("a", LOAD);
+        again[8..12].copy_from_slice(&7i32.to_be_bytes());
+        let found = answers.find(&Frame::of(&again)).unwrap().unwrap();
+        assert_eq!(answers.prepared(found).bytes[4..8], 7i32.to_be_bytes());
+        // The same size, another request.
+        assert!(answers.find(&Frame::of(&heartbeat("b", LOAD))).unwrap().is_none());
+        assert_eq!(answers.new_to(heartbeat("a", SET_UP)[4..].to_vec()).unwrap().purpose, Purpose::Other);
+        assert!(answers.find(&Frame::of(&heartbeat("a", SET_UP))).unwrap().is_none());
+    }
+
+    #[test]
+    fn the_list_of_topics_is_as_long_as_it_was_set() {
+        let endpoint = Endpoint::start(1).unwrap();
+        let request = request_frame(ApiKey::Metadata, 12, &MetadataRequest::default().with_topics(None)).unwrap();
+        for topics in [10, 10_000] {
+            endpoint.list(topics);
+            assert_eq!(endpoint.cluster.listed.load(Relaxed), topics);
+            let answer = endpoint.answer_to(&request).unwrap();
+            let answer: kafka_protocol::messages::MetadataResponse =
+                decode_response(ApiKey::Metadata, 12, &answer[4..]).unwrap();
+            assert_eq!(answer.topics.len(), topics);
+        }
+    }
+
+    #[test]
+    fn an_unknown_version_of_api_versions_is_answered_with_version_0() {
+        let endpoint = Endpoint::start(1).unwrap();
+        let mut request = request_frame(ApiKey::ApiVersions, 4, &ApiVersionsRequest::default()).unwrap();
+        request[7] = 5;
+        let answer = endpoint.answer_to(&request).unwrap();
+        let answer: ApiVersionsResponse = decode_response(ApiKey::ApiVersions, 0, &answer[4..]).unwrap();
+        assert_eq!((answer.error_code, answer.api_keys.len()), (UNSUPPORTED_VERSION, SUPPORTED.len()));
     }
 }

@@ -12,8 +12,13 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 use uuid::Uuid;
 
+use super::workload::Request;
+use crate::endpoint::{Family, Topic};
 use crate::frames::Connection;
-use crate::kafka::{TOPIC, decode_response, request_frame};
+use crate::kafka::{SET_UP, decode_response, request_frame_of};
+
+/// What every client asks for, because it has a partition for each connection.
+const FIRST: Topic = Topic::new(Family::Bench, 0);
 
 /// How a client gets from an advertised node to the address it dials.
 #[derive(Clone, Debug)]
@@ -28,7 +33,7 @@ pub(crate) enum Route {
 pub(crate) struct Client {
     route: Route,
     prefix: &'static str,
-    topic_id: Uuid,
+    bootstrap: SocketAddr,
     nodes: HashMap<i32, SocketAddr>,
     /// Index is the partition.
     leaders: Vec<i32>,
@@ -43,12 +48,7 @@ pub(crate) struct Ready {
 impl Client {
     /// `prefix` is what the target puts before all names; the client itself does not know it.
     pub(crate) fn bootstrap(address: SocketAddr, route: Route, prefix: &'static str) -> Result<Self> {
-        let mut bootstrap = Ready::open(address)?;
-        let version = bootstrap.version(ApiKey::Metadata, 12)?;
-        let topic = MetadataRequestTopic::default().with_name(Some(TopicName(StrBytes::from_static_str(TOPIC))));
-        let request = MetadataRequest::default().with_topics(Some(vec![topic]));
-        let metadata: MetadataResponse = call(&mut bootstrap.connection, ApiKey::Metadata, version, &request)?;
-
+        let metadata = metadata(address, &[FIRST])?;
         let mut nodes = HashMap::new();
         for broker in &metadata.brokers {
             let address = (broker.host.as_str(), u16::try_from(broker.port)?);
@@ -56,27 +56,37 @@ impl Client {
             nodes.insert(broker.node_id.0, address);
         }
         let topic = metadata.topics.first().context("topic missing in Metadata")?;
-        ensure!(topic.error_code == 0, "topic error {}", topic.error_code);
-        ensure!(topic.name.as_ref().is_some_and(|name| name.as_str() == TOPIC), "answer for {:?}", topic.name);
         let mut leaders = vec![-1; topic.partitions.len()];
         for partition in &topic.partitions {
             *leaders.get_mut(usize::try_from(partition.partition_index)?).context("partition index")? =
                 partition.leader_id.0;
         }
-        Ok(Self { route, prefix, topic_id: topic.topic_id, nodes, leaders })
+        Ok(Self { route, prefix, bootstrap: address, nodes, leaders })
     }
 
     pub(super) fn prefix(&self) -> &'static str {
         self.prefix
     }
 
-    pub(super) fn topic_id(&self) -> Uuid {
-        self.topic_id
+    /// The ids of the topics that a request names, in its order. A client that works with names has no need of them.
+    pub(crate) fn topic_ids(&self, request: Request) -> Result<Vec<Uuid>> {
+        if matches!(request, Request::Metadata { .. }) {
+            return Ok(Vec::new());
+        }
+        self.ids_of(&request.topics())
     }
 
-    /// Connects to the leader of a partition.
+    pub(super) fn ids_of(&self, topics: &[Topic]) -> Result<Vec<Uuid>> {
+        if topics.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(metadata(self.bootstrap, topics)?.topics.iter().map(|topic| topic.topic_id).collect())
+    }
+
+    /// Connects to the leader of a partition; with more connections than partitions these begin anew.
     pub(crate) fn connect(&self, partition: usize) -> Result<Ready> {
-        let leader = *self.leaders.get(partition).context("no such partition")?;
+        let leader = partition.checked_rem(self.leaders.len()).and_then(|partition| self.leaders.get(partition));
+        let leader = *leader.context("topic without partitions")?;
         let address = match &self.route {
             Route::Advertised => self.nodes.get(&leader),
             Route::Listeners(listeners) => usize::try_from(leader).ok().and_then(|leader| listeners.get(leader)),
@@ -106,14 +116,29 @@ impl Ready {
     }
 }
 
+/// Metadata of these topics, each of them there and as it is called.
+fn metadata(address: SocketAddr, topics: &[Topic]) -> Result<MetadataResponse> {
+    let mut bootstrap = Ready::open(address)?;
+    let version = bootstrap.version(ApiKey::Metadata, 12)?;
+    let names: Vec<_> = topics.iter().map(|topic| TopicName(StrBytes::from_string(topic.name()))).collect();
+    let asked = names.iter().map(|name| MetadataRequestTopic::default().with_name(Some(name.clone())));
+    let request = MetadataRequest::default().with_topics(Some(asked.collect()));
+    let metadata: MetadataResponse = call(&mut bootstrap.connection, ApiKey::Metadata, version, &request)?;
+    ensure!(metadata.topics.len() == names.len(), "Metadata of {} topics", metadata.topics.len());
+    for (topic, name) in metadata.topics.iter().zip(&names) {
+        ensure!(topic.name.as_ref() == Some(name), "answer for {:?} instead of {name:?}", topic.name);
+        ensure!(topic.error_code == 0, "topic error {}", topic.error_code);
+    }
+    Ok(metadata)
+}
+
 fn call<Answer: Decodable>(
     connection: &mut Connection,
     key: ApiKey,
     version: i16,
     body: &impl Encodable,
 ) -> Result<Answer> {
-    connection.write_all(&request_frame(key, version, 0, body)?)?;
-    let frame = connection.next()?.with_context(|| format!("closed instead of answering {key:?}"))?;
-    ensure!(frame.size == frame.head.len(), "{key:?} answer of {} bytes", frame.size);
-    decode_response(key, version, frame.head)
+    connection.write_all(&request_frame_of(SET_UP, key, version, body)?)?;
+    let size = connection.peek()?.with_context(|| format!("closed instead of answering {key:?}"))?.size;
+    decode_response(key, version, &connection.whole(size)?)
 }

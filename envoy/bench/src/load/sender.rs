@@ -1,6 +1,7 @@
 //! One connection under load.
 
 use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -10,13 +11,13 @@ use uuid::Uuid;
 
 use super::client::Client;
 use super::requests::{Exchange, Expected};
+use super::workload::Workload;
 use crate::endpoint::{Endpoint, UNSEEN};
 use crate::frames::Connection;
 use crate::kafka::{REQUEST_CORRELATION_ID_AT, set_correlation_id};
-use crate::workload::Workload;
 
 /// Longest round trip that is told apart: 10 s.
-const LATENCY_MAX_NS: u64 = 10_000_000_000;
+pub(super) const LATENCY_MAX_NS: u64 = 10_000_000_000;
 
 /// What all connections of one step share.
 #[derive(Default)]
@@ -54,26 +55,18 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    pub(crate) fn open(client: &Client, workload: &Workload, partition: usize, endpoint: &Endpoint) -> Result<Self> {
-        Self::with_topic(client, workload, partition, endpoint, client.topic_id())
-    }
-
-    /// Its requests are for a topic that the client has never seen in Metadata, as after a restart of the gateway.
-    pub(crate) fn for_unseen_topic(client: &Client, workload: &Workload, endpoint: &Endpoint) -> Result<Self> {
-        Self::with_topic(client, workload, 0, endpoint, UNSEEN.id)
-    }
-
-    fn with_topic(
+    /// `ids` are those of the request's topics, see `Client::topic_ids`; `index` counts a workload's connections.
+    pub(crate) fn open(
         client: &Client,
         workload: &Workload,
-        partition: usize,
+        ids: &[Uuid],
+        index: usize,
         endpoint: &Endpoint,
-        topic_id: Uuid,
     ) -> Result<Self> {
-        let ready = client.connect(partition)?;
+        let ready = client.connect(index)?;
         let (key, version) = workload.request.api();
         ensure!(ready.version(key, version)? == version, "{key:?} v{version} is not offered");
-        let exchange = Exchange::of(workload.request, topic_id, partition, client.prefix(), endpoint)?;
+        let exchange = Exchange::of(workload.request, ids, index, client.prefix(), endpoint)?;
         Ok(Self {
             connection: ready.connection,
             frame: exchange.frame,
@@ -89,6 +82,11 @@ impl Sender {
         })
     }
 
+    /// Its requests are for a topic that the client has never seen in Metadata, as after a restart of the gateway.
+    pub(crate) fn for_unseen_topic(client: &Client, workload: &Workload, endpoint: &Endpoint) -> Result<Self> {
+        Self::open(client, workload, &[UNSEEN.id()], 0, endpoint)
+    }
+
     /// One request and its answer.
     pub(crate) fn once(mut self) -> Result<()> {
         self.send()?;
@@ -100,7 +98,7 @@ impl Sender {
         loop {
             let stopping = progress.stop.load(Relaxed);
             if stopping && self.in_flight.is_empty() {
-                break;
+                return Ok(self.totals());
             }
             if !stopping && self.in_flight.len() < self.in_flight_max {
                 self.send().with_context(|| format!("sending request {}", self.next_id))?;
@@ -110,11 +108,15 @@ impl Sender {
                 })?;
             }
         }
-        let request_bytes = self.requests * self.upstream_bytes as u64;
-        Ok(Totals { requests: self.requests, request_bytes, round_trips: self.round_trips })
     }
 
-    fn send(&mut self) -> Result<()> {
+    /// What it has done, once all answers are there.
+    pub(super) fn totals(self) -> Totals {
+        let request_bytes = self.requests * self.upstream_bytes as u64;
+        Totals { requests: self.requests, request_bytes, round_trips: self.round_trips }
+    }
+
+    pub(super) fn send(&mut self) -> Result<()> {
         set_correlation_id(&mut self.frame, REQUEST_CORRELATION_ID_AT, self.next_id);
         let sent_at = self.is_round_trip.then(Instant::now);
         self.connection.write_all(&self.frame)?;
@@ -124,7 +126,7 @@ impl Sender {
         Ok(())
     }
 
-    fn receive(&mut self, progress: &Progress) -> Result<()> {
+    pub(super) fn receive(&mut self, progress: &Progress) -> Result<()> {
         let answer = self.connection.next()?.context("connection closed")?;
         let size = answer.size;
         let id = answer.head.first_chunk().map(|bytes| i32::from_be_bytes(*bytes));
@@ -143,6 +145,12 @@ impl Sender {
     }
 }
 
-fn nanoseconds(duration: Duration) -> u64 {
+impl AsFd for Sender {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.connection.as_fd()
+    }
+}
+
+pub(super) fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

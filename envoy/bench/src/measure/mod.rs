@@ -1,123 +1,96 @@
 //! One step: one workload against one running target, for a fixed time.
 
+mod busy;
+mod paced;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use hdrhistogram::Histogram;
-use serde::Serialize;
 
-use crate::cpu::{ENDPOINT_THREAD, LOAD_THREAD, OwnThreads, Process};
+pub(crate) use self::busy::{Busy, Moment};
+pub(crate) use self::paced::paced;
+#[cfg(feature = "real-kafka")]
+pub(crate) use self::paced::{is_late, micros};
+use crate::cpu::LOAD_THREAD;
 use crate::endpoint::Endpoint;
-use crate::load::{Progress, Sender, Totals};
+use crate::figure::Figure;
+use crate::load::{Progress, Request, Sender, Totals, Workload, crowd};
+use crate::record::Measured;
 use crate::target::Running;
-use crate::workload::{Unit, Workload};
 
 /// How long connections run before anything is counted.
 const WARM_UP: Duration = Duration::from_millis(150);
+/// From so many connections on one thread works for all of them.
+const CROWD_MIN: usize = 10;
 
 /// Figures of one step, counted between two moments of full load.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug)]
 pub(crate) struct Sample {
     pub(crate) seconds: f64,
     pub(crate) requests: u64,
     pub(crate) bytes: u64,
     /// All threads of the proxy's process; absent without a proxy.
     pub(crate) proxy_cpu_seconds: Option<f64>,
+    /// What a request's cost may grow with, in each.
+    pub(crate) elements: Option<usize>,
     pub(crate) round_trip: Option<RoundTrip>,
-    /// Share of the time in which other processes had the proxy's core: what remains of a shared machine's noise.
-    pub(crate) proxy_kept_waiting: f64,
-    /// Share of one core: the proxy.
-    pub(crate) proxy_busy: f64,
-    /// All threads of the load, and its busiest.
-    pub(crate) load_busy: [f64; 2],
-    /// All threads of the endpoint, and its busiest.
-    pub(crate) endpoint_busy: [f64; 2],
+    pub(crate) busy: Busy,
 }
 
-#[derive(Clone, Copy, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct RoundTrip {
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
 }
 
 impl Sample {
-    pub(crate) fn megabytes_per_second(&self) -> f64 {
-        self.bytes as f64 / 1e6 / self.seconds
+    fn cpu_seconds_per(&self, count: f64) -> Option<f64> {
+        self.proxy_cpu_seconds.map(|cpu| cpu / count)
     }
 
-    pub(crate) fn requests_per_second(&self) -> f64 {
-        self.requests as f64 / self.seconds
-    }
-
-    pub(crate) fn cpu_seconds_per(&self, unit: Unit) -> Option<f64> {
-        match unit {
-            Unit::Gigabyte => self.cpu_seconds_per_gigabyte(),
-            Unit::MillionRequests => self.cpu_seconds_per_million_requests(),
-        }
-    }
-
-    pub(crate) fn cpu_seconds_per_gigabyte(&self) -> Option<f64> {
-        self.proxy_cpu_seconds.map(|cpu| cpu / (self.bytes as f64 / 1e9))
-    }
-
-    pub(crate) fn cpu_seconds_per_million_requests(&self) -> Option<f64> {
-        self.proxy_cpu_seconds.map(|cpu| cpu / (self.requests as f64 / 1e6))
-    }
-
-    /// Which side set the pace, as far as CPU time tells.
-    pub(crate) fn bottleneck(&self) -> &'static str {
-        const FULL: f64 = 0.9;
-        // All but the proxy's core.
-        let cores = thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64);
-        if self.proxy_busy >= FULL {
-            "proxy"
-        } else if self.load_busy[1] >= FULL {
-            "load"
-        } else if self.endpoint_busy[1] >= FULL {
-            "endpoint"
-        } else if self.load_busy[0] + self.endpoint_busy[0] >= FULL * cores {
-            "load + endpoint"
-        } else {
-            "waiting"
-        }
-    }
-}
-
-struct Moment {
-    at: Instant,
-    requests: u64,
-    bytes: u64,
-    proxy: Option<Process>,
-    own: OwnThreads,
-}
-
-impl Moment {
-    fn now(progress: &Progress, pid: Option<u32>) -> Result<Self> {
-        Ok(Self {
-            own: OwnThreads::now()?,
-            proxy: pid.map(Process::now).transpose()?,
-            at: Instant::now(),
-            requests: progress.answers.load(Relaxed),
-            bytes: progress.bytes.load(Relaxed),
-        })
+    pub(crate) fn measured(&self) -> Measured {
+        let round_trip = |figure: fn(&RoundTrip) -> f64| self.round_trip.as_ref().map(figure);
+        let elements = self.elements.map(|elements| self.requests as f64 * elements as f64);
+        let measured = Measured::default()
+            .with(Figure::MegabytesPerSecond, self.bytes as f64 / 1e6 / self.seconds)
+            .with(Figure::RequestsPerSecond, self.requests as f64 / self.seconds)
+            .with_some(Figure::CpuSecondsPerGigabyte, self.cpu_seconds_per(self.bytes as f64 / 1e9))
+            .with_some(Figure::CpuSecondsPerMillionRequests, self.cpu_seconds_per(self.requests as f64 / 1e6))
+            .with_some(Figure::CpuMicrosPerElement, elements.and_then(|elements| self.cpu_seconds_per(elements / 1e6)))
+            .with_some(Figure::P50Us, round_trip(|time| time.p50_us))
+            .with_some(Figure::P99Us, round_trip(|time| time.p99_us));
+        self.busy.measured(measured)
     }
 }
 
 /// Runs a workload; an error means that something broke or was lost.
 pub(crate) fn step(workload: &Workload, running: &Running, endpoint: &Endpoint, duration: Duration) -> Result<Sample> {
+    if let Request::ListTopics { of } = workload.request {
+        endpoint.list(of);
+    }
     let client = running.client()?;
+    let ids = client.topic_ids(workload.request)?;
+    let senders = (0..workload.connections).map(|index| Sender::open(&client, workload, &ids, index, endpoint));
+    let senders = senders.collect::<Result<Vec<_>>>()?;
     let received_before = endpoint.received.load();
     let progress = Arc::new(Progress::default());
     let mut threads = Vec::new();
-    for partition in 0..workload.connections {
-        let sender = Sender::open(&client, workload, partition, endpoint)?;
+    let mut start = |work: Box<dyn FnOnce() -> Result<Vec<Totals>> + Send>| -> Result<()> {
+        threads.push(thread::Builder::new().name(LOAD_THREAD.into()).spawn(work)?);
+        Ok(())
+    };
+    if senders.len() < CROWD_MIN {
+        for sender in senders {
+            let progress = Arc::clone(&progress);
+            start(Box::new(move || Ok(vec![sender.run(&progress)?])))?;
+        }
+    } else {
         let progress = Arc::clone(&progress);
-        threads.push(thread::Builder::new().name(LOAD_THREAD.into()).spawn(move || sender.run(&progress))?);
+        start(Box::new(move || crowd(senders, &progress)))?;
     }
     thread::sleep(WARM_UP);
     progress.measuring.store(true, Relaxed);
@@ -129,7 +102,7 @@ pub(crate) fn step(workload: &Workload, running: &Running, endpoint: &Endpoint, 
 
     let mut totals = Vec::new();
     for thread in threads {
-        totals.push(thread.join().map_err(|_| anyhow!("a load thread panicked"))??);
+        totals.extend(thread.join().map_err(|_| anyhow!("a load thread panicked"))??);
     }
     verify(&totals, received_before, endpoint)?;
     sample(&before, &after, workload, &totals)
@@ -163,28 +136,17 @@ fn verify(totals: &[Totals], before: (u64, u64), endpoint: &Endpoint) -> Result<
 }
 
 fn sample(before: &Moment, after: &Moment, workload: &Workload, totals: &[Totals]) -> Result<Sample> {
-    let seconds = after.at.duration_since(before.at).as_secs_f64();
+    let seconds = after.seconds_since(before);
     let requests = after.requests - before.requests;
     ensure!(requests > 0, "no answer in {seconds:.1} s");
-    let proxy = |figure: fn(Process) -> Duration| {
-        let (after, before) = after.proxy.zip(before.proxy)?;
-        Some(figure(after).saturating_sub(figure(before)).as_secs_f64())
-    };
-    let proxy_cpu_seconds = proxy(|process| process.cpu);
-    let busy = |name| {
-        let (sum, busiest) = after.own.since(&before.own, name);
-        [sum.as_secs_f64() / seconds, busiest.as_secs_f64() / seconds]
-    };
     Ok(Sample {
         seconds,
         requests,
         bytes: after.bytes - before.bytes,
-        proxy_cpu_seconds,
+        proxy_cpu_seconds: after.proxy_cpu_since(before),
+        elements: workload.request.elements(),
         round_trip: if workload.is_round_trip() { Some(round_trip(totals)?) } else { None },
-        proxy_kept_waiting: proxy(|process| process.kept_waiting).unwrap_or_default() / seconds,
-        proxy_busy: proxy_cpu_seconds.unwrap_or_default() / seconds,
-        load_busy: busy(LOAD_THREAD),
-        endpoint_busy: busy(ENDPOINT_THREAD),
+        busy: Busy::between(before, after),
     })
 }
 
@@ -205,17 +167,39 @@ mod tests {
 
     use super::*;
     use crate::load::Route;
-    use crate::workload::SMOKE;
+    use crate::plan::{self, What};
 
     const SHORT: Duration = Duration::from_millis(50);
 
     #[test]
     fn direct_connections_lose_nothing() {
         let endpoint = Endpoint::start(2).unwrap();
-        let direct = Running { bootstrap: endpoint.nodes[0], route: Route::Advertised, prefix: "", envoy: None };
-        for workload in SMOKE {
-            let sample = step(workload, &direct, &endpoint, SHORT).unwrap();
-            assert!(sample.requests > 0 && sample.proxy_cpu_seconds.is_none(), "{}: {sample:?}", workload.name);
+        let direct = Running { bootstrap: endpoint.nodes[0], route: Route::Advertised, prefix: "", proxy: None };
+        for case in plan::smoke(1, SHORT).stages.iter().flat_map(|stage| &stage.cases) {
+            let What::Exchanges { workload, duration } = &case.what else { continue };
+            let sample = step(workload, &direct, &endpoint, *duration).unwrap();
+            assert!(sample.requests > 0 && sample.proxy_cpu_seconds.is_none(), "{}: {sample:?}", case.name);
+        }
+    }
+
+    #[test]
+    fn nothing_is_lost_of_requests_with_many_elements_nor_on_many_connections() {
+        let endpoint = Endpoint::start(2).unwrap();
+        let direct = Running { bootstrap: endpoint.nodes[0], route: Route::Advertised, prefix: "", proxy: None };
+        let workloads = [
+            Workload::pipelined(Request::produce(12, 1024).over(100, 1)),
+            Workload::pipelined(Request::produce(13, 100).over(1, 1_000)),
+            Workload::pipelined(Request::fetch(17, 1024).over(100, 2)),
+            Workload::pipelined(Request::fetch(12, 100).over(1, 1_000)),
+            Workload::round_trips(Request::Metadata { topics: 1_000 }),
+            Workload::round_trips(Request::ListTopics { of: 5_000 }),
+            Workload::crowd(Request::produce(12, 1024), 100),
+        ];
+        for workload in workloads {
+            let sample = step(&workload, &direct, &endpoint, SHORT).unwrap();
+            assert!(sample.requests > 0, "{workload:?}: {sample:?}");
+            assert_eq!(sample.elements, workload.request.elements());
+            assert_eq!(sample.round_trip.is_some(), workload.connections == 1);
         }
     }
 
@@ -239,8 +223,9 @@ mod tests {
                 relay(client.unwrap(), node);
             }
         });
-        let running = Running { bootstrap: address, route: Route::Listeners(vec![address]), prefix: "", envoy: None };
-        assert!(step(&SMOKE[1], &running, &endpoint, SHORT).is_err());
+        let running = Running { bootstrap: address, route: Route::Listeners(vec![address]), prefix: "", proxy: None };
+        let workload = Workload::pipelined(Request::produce(12, 256 * 1024));
+        assert!(step(&workload, &running, &endpoint, SHORT).is_err());
     }
 
     /// Closes after a few megabytes from the client.
