@@ -53,7 +53,8 @@ pub(crate) struct Full {
     places: Places,
     #[command(flatten)]
     selection: Selection,
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(5..))]
+    /// Rounds of `exchanges` and `latency`, where differences are small; the other stages take part in six of them.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(5..))]
     rounds: u64,
 }
 

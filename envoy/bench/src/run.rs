@@ -26,13 +26,13 @@ pub(crate) fn run(plan: &Plan, files: &Files) -> Result<Run> {
     let endpoint = Endpoint::start(NODES)?;
     #[cfg(feature = "real-kafka")]
     let kafka = OnceCell::new();
-    let steps: usize = plan.stages.iter().map(Stage::steps).sum();
-    let bar = ProgressBar::new((plan.rounds * steps) as u64)
+    let steps: usize = plan.stages.iter().map(|stage| plan.rounds_of(stage) * stage.steps()).sum();
+    let bar = ProgressBar::new(steps as u64)
         .with_style(ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} of {duration} {msg}")?);
     bar.enable_steady_tick(Duration::from_secs(1));
     let mut records = Vec::new();
     for round in 0..plan.rounds {
-        for stage in &plan.stages {
+        for stage in plan.stages.iter().filter(|stage| round < plan.rounds_of(stage)) {
             let stage_round = StageRound {
                 stage,
                 round,
@@ -42,7 +42,7 @@ pub(crate) fn run(plan: &Plan, files: &Files) -> Result<Run> {
                 kafka: &kafka,
                 bar: &bar,
             };
-            let place = || format!("round {} of {}, stage {}", round + 1, plan.rounds, stage.name);
+            let place = || format!("round {} of {}, stage {}", round + 1, plan.rounds_of(stage), stage.name);
             stage_round.run(&mut records).with_context(place)?;
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Case, Deployment, Stage, What};
 use crate::load::Pace;
-use crate::target::Target;
+use crate::target::{Floor, Target};
 
 const RATES: [u32; 3] = [5_000, 20_000, 50_000];
 const RECORD_BYTES: usize = 1_000;
@@ -15,7 +15,12 @@ pub(super) fn latency(duration: Duration) -> Stage {
         Case::new(name, What::Paced { pace, duration })
     };
     let mut cases: Vec<_> = RATES.into_iter().map(|rate| paced(format!("{rate} x 1 KB/s"), rate, 12, 12)).collect();
-    cases.push(paced("20000 x 1 KB/s by id".to_owned(), 20_000, 13, 17).without(&["direct", "addresses"]));
+    cases.push(paced("20000 x 1 KB/s by id".to_owned(), 20_000, 13, 17).without(&[
+        "direct",
+        "noop",
+        "peek",
+        "addresses",
+    ]));
     Stage {
         name: "latency",
         about: "Open loop: each record is a Produce request of its own, due at a fixed time; latency counts from then, to the \
@@ -23,7 +28,14 @@ pub(super) fn latency(duration: Duration) -> Stage {
                 consumer for each of two nodes, one worker.",
         axis: None,
         deployment: Deployment::default(),
-        targets: vec![Target::Bare, Target::Addresses, Target::Tenancy, Target::Direct],
+        targets: vec![
+            Target::Bare,
+            Target::Floor(Floor::Noop),
+            Target::Floor(Floor::Peek),
+            Target::Addresses,
+            Target::Tenancy,
+            Target::Direct,
+        ],
         cases,
     }
 }

@@ -31,7 +31,22 @@ pub(crate) use smoke::smoke;
 /// Stages run one after the other, all of them in each round.
 pub(crate) struct Plan {
     pub(crate) rounds: usize,
+    /// Stages that run in all rounds. The others, if this says so, have no more than `ROUNDS_OF_OTHERS`.
+    pub(crate) close: Option<&'static [&'static str]>,
     pub(crate) stages: Vec<Stage>,
+}
+
+/// With six a verdict on a budget can be shown, and a budget is what they are judged by.
+const ROUNDS_OF_OTHERS: usize = 6;
+
+impl Plan {
+    /// How many rounds a stage takes part in.
+    pub(crate) fn rounds_of(&self, stage: &Stage) -> usize {
+        match self.close {
+            Some(close) if !close.contains(&stage.name) => self.rounds.min(ROUNDS_OF_OTHERS),
+            _ => self.rounds,
+        }
+    }
 }
 
 /// Targets that run at the same time, and what is asked of each in turn.

@@ -31,7 +31,7 @@ pub(crate) fn settings(rounds: usize, step: Duration) -> Plan {
             VARIANTS_OF_WORKERS,
         ),
     ];
-    Plan { rounds, stages }
+    Plan { rounds, close: None, stages }
 }
 
 fn cases(step: Duration) -> Vec<Case> {

@@ -44,7 +44,7 @@ pub(crate) fn smoke(rounds: usize, step: Duration) -> Plan {
         targets: vec![Target::Bare, Target::Addresses, Target::Tenancy, Target::Direct],
         cases,
     };
-    Plan { rounds, stages: vec![stage] }
+    Plan { rounds, close: None, stages: vec![stage] }
 }
 
 fn size(kib: usize) -> String {

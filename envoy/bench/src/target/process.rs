@@ -57,13 +57,14 @@ pub(crate) struct Started {
 
 impl Launch {
     /// Starts the process and waits until `ready` says so.
-    pub(super) fn start(mut self, files: &Files, ready: impl Fn() -> bool) -> Result<Proxy> {
-        self.command.stdout(create(&self.output)?).stderr(create(&self.log)?);
+    pub(super) fn start(self, files: &Files, ready: impl Fn() -> bool) -> Result<Proxy> {
+        let mut command = processes::dying_with_us(&self.command);
+        command.stdout(create(&self.output)?).stderr(create(&self.log)?);
         cpu::bind(&files.cores, if self.workers == 1 { Side::Proxy } else { Side::All })?;
         let started = Instant::now();
-        let child = self.command.spawn();
+        let child = command.spawn();
         cpu::bind(&files.cores, Side::LoadAndEndpoint)?;
-        let child = child.with_context(|| format!("cannot start {}", self.command.get_program().display()))?;
+        let child = child.context("cannot start setpriv, which belongs to util-linux")?;
         let mut proxy = Proxy { child, started: Started::default(), at_rest: OnceCell::new(), held: Cell::new(None) };
         while !ready() {
             let ended = proxy.child.try_wait()?;
