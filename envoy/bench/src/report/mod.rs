@@ -35,8 +35,8 @@ const LEGEND: [&str; 4] = [
      CPU is that of the proxy's process.",
     "A difference is claimed with its p: sign-flip test of the paired rounds, corrected for all claims of its table (Holm). \
      \"Not shown\": p is 0.05 or more.",
-    "\"Rounds disagree\": their ratios, without a tenth of the rounds at either end, differ by more than a factor of 1.5 (CPU, \
-     throughput, memory), 2 (p50, start), 4 (p99) or 8 (p99.9).",
+    "\"Rounds disagree\": their ratios differ by more than a factor of 1.5 (CPU, throughput, memory), 2 (p50, start), 4 (p99) \
+     or 8 (p99.9).",
     "Throughput is the proxy's only where the proxy set the pace in every round; with real clients it is that of all together.",
 ];
 

@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn rounds_that_disagree_are_not_judged() {
-        let table = table(&run([0.9, 0.8, 0.5, 0.9, 0.5, 0.8])).unwrap();
+        let table = table(&run([0.9, 0.8, 0.7, 0.9, 0.5, 0.8])).unwrap();
         assert_eq!(table.rows[0][4], "rounds disagree (0.50 - 0.90)");
         assert_eq!(table.rows[0].last().unwrap(), "not shown");
     }
