@@ -9,7 +9,12 @@ use crate::arguments::Documents;
 /// `None`: the problems have been printed.
 pub(crate) fn gateway(documents: &Documents) -> Option<Gateway> {
     match validate(load(&documents.files), documents.admin()) {
-        Ok(gateway) => Some(gateway),
+        Ok(gateway) => {
+            for warning in &gateway.warnings {
+                tracing::warn!("{warning}");
+            }
+            Some(gateway)
+        }
         Err(problems) => {
             for problem in &problems {
                 eprintln!("{problem}");

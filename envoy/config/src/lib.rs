@@ -13,16 +13,18 @@ mod overlap;
 mod ports;
 mod problem;
 mod render;
+mod tls;
 mod validate;
 mod virtualization;
 mod yaml;
 
 pub use document::{
-    ApiVersion, BootstrapServers, FilterSpec, KafkaVirtualCluster, Kind, Listener, Metadata, Spec, TargetCluster,
-    Virtualization,
+    ApiVersion, BootstrapServers, ClientAuthentication, FilterSpec, KafkaVirtualCluster, Kind, Listener, ListenerTls,
+    Metadata, Spec, TargetCluster, TargetTls, Virtualization,
 };
 pub use host_port::HostPort;
 pub use load::{Document, Loaded, load, parse};
 pub use problem::Problem;
-pub use render::{RenderOptions, plugin_config, render};
+pub use render::{RenderOptions, Rendered, plugin_config, render};
+pub use tls::{ClientCertificates, DownstreamTls, KeyPair, PemFile, Roots, UpstreamTls, Verification};
 pub use validate::{Gateway, VirtualCluster, validate};

@@ -10,7 +10,8 @@ use crate::document::{BootstrapServers, Listener, Virtualization};
 use crate::host_port::{HostPort, check_host};
 use crate::load::{Document, Loaded};
 use crate::problem::Problem;
-use crate::{overlap, ports, virtualization};
+use crate::tls::{DownstreamTls, UpstreamTls, Verification};
+use crate::{overlap, ports, tls, virtualization};
 
 /// Filters that this build can put into a chain besides the address rewriting that is always there.
 const FILTERS: &[&str] = &[];
@@ -23,6 +24,8 @@ const DEFAULT_NODE_IDS: i32 = 100;
 pub struct Gateway {
     /// Ordered by name.
     pub virtual_clusters: Vec<VirtualCluster>,
+    /// What works but is dangerous; sorted by file and line.
+    pub warnings: Vec<Problem>,
 }
 
 /// One virtual cluster with every default filled in.
@@ -38,8 +41,12 @@ pub struct VirtualCluster {
     pub advertised_host: String,
     /// Ports of the nodes; neither ids nor ports overlap.
     pub node_ports: Vec<NodePortRange>,
+    /// TLS to the clients.
+    pub downstream_tls: Option<DownstreamTls>,
     /// At least one.
     pub bootstrap_servers: Vec<HostPort>,
+    /// TLS to the brokers.
+    pub upstream_tls: Option<UpstreamTls>,
     /// Names of the tenant; without it names pass as they are.
     pub tenancy: Option<bifrost_tenancy::Config>,
     /// Bounds of the data path.
@@ -76,9 +83,10 @@ pub fn validate(loaded: Loaded, admin: SocketAddr) -> Result<Gateway, Vec<Proble
     let all_read = problems.is_empty();
     unique_names(&documents, &mut problems);
     let mut virtual_clusters = Vec::new();
+    let mut warnings = Vec::new();
     let mut uses = Vec::new();
     for document in &documents {
-        let mut check = Check { document, problems: &mut problems };
+        let mut check = Check { document, problems: &mut problems, warnings: &mut warnings };
         let virtual_cluster = check.virtual_cluster();
         uses.extend(ports::uses(document, &virtual_cluster));
         virtual_clusters.push(virtual_cluster);
@@ -87,7 +95,8 @@ pub fn validate(loaded: Loaded, admin: SocketAddr) -> Result<Gateway, Vec<Proble
     overlap::check(&overlap::members(&documents, &virtual_clusters), all_read, &mut problems);
     if problems.is_empty() {
         virtual_clusters.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Gateway { virtual_clusters })
+        warnings.sort();
+        Ok(Gateway { virtual_clusters, warnings })
     } else {
         problems.sort();
         problems.dedup();
@@ -114,6 +123,7 @@ fn unique_names(documents: &[Document], problems: &mut Vec<Problem>) {
 struct Check<'a> {
     document: &'a Document,
     problems: &'a mut Vec<Problem>,
+    warnings: &'a mut Vec<Problem>,
 }
 
 impl Check<'_> {
@@ -123,7 +133,10 @@ impl Check<'_> {
         let spec = &resource.spec;
         self.name(&resource.metadata.name);
         self.listener(&spec.listener);
+        let downstream_tls =
+            spec.listener.tls.as_ref().and_then(|tls| tls::listener(self.document, tls, self.problems));
         let bootstrap_servers = self.bootstrap_servers(&spec.target_cluster.bootstrap_servers);
+        let upstream_tls = self.upstream_tls(&bootstrap_servers);
         if let Some(virtualization) = &spec.virtualization {
             for (path, message) in virtualization::findings(virtualization) {
                 self.report(&format!("spec.virtualization.{path}"), message);
@@ -137,7 +150,9 @@ impl Check<'_> {
             port: spec.listener.port,
             advertised_host: spec.listener.advertised_host.clone(),
             node_ports: self.node_ports(&spec.listener),
+            downstream_tls,
             bootstrap_servers,
+            upstream_tls,
             tenancy: spec.virtualization.as_ref().map(Virtualization::tenancy),
             limits: spec.limits.clone(),
         }
@@ -280,6 +295,21 @@ impl Check<'_> {
             }
         }
         parsed
+    }
+
+    fn upstream_tls(&mut self, servers: &[HostPort]) -> Option<UpstreamTls> {
+        let tls = self.document.resource.spec.target_cluster.tls.as_ref()?;
+        let upstream = tls::upstream(self.document, tls, self.problems, self.warnings)?;
+        // Envoy takes the name of a server that is found by DNS for what its certificate must hold, and an IP address is
+        // no name. A list of IP addresses needs no DNS.
+        let ips = servers.iter().filter(|server| server.is_ip()).count();
+        if matches!(upstream.verification, Verification::ChainAndName(_)) && ips > 0 && ips < servers.len() {
+            self.report(
+                "spec.targetCluster.bootstrapServers",
+                "has host names beside IP addresses, whose certificates cannot be checked together; use only names or only addresses",
+            );
+        }
+        Some(upstream)
     }
 
     fn filters(&mut self) {

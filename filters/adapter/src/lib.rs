@@ -236,10 +236,16 @@ fn route(connection: &mut Connection, worker: &Worker, context_id: u32) -> Resul
     let mut metrics = &worker.metrics;
     match connection.route(&mut metrics)? {
         Route::Cluster(cluster) => host::set_filter_state("envoy.tcp_proxy.cluster", &cluster)?,
-        Route::Node { cluster, address } => {
+        Route::Node { cluster, address, server_name, subject_alt_name } => {
             host::set_filter_state("envoy.tcp_proxy.cluster", &cluster)?;
             host::set_filter_state("envoy.upstream.dynamic_host", &address.host)?;
             host::set_filter_state("envoy.upstream.dynamic_port", &address.port.to_string())?;
+            if let Some(name) = server_name {
+                host::set_filter_state("envoy.network.upstream_server_name", &name)?;
+            }
+            if let Some(name) = subject_alt_name {
+                host::set_filter_state("envoy.network.upstream_subject_alt_names", &name)?;
+            }
         }
     }
     if let Some(node_id) = connection.waits_for_node() {

@@ -10,6 +10,7 @@
 mod config;
 
 use core::fmt;
+use core::net::IpAddr;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -23,7 +24,7 @@ use bifrost_core::session::{Action, Flow, Session};
 use bifrost_core::window::Window;
 use bifrost_tenancy::Tenancy;
 
-pub use config::{Config, Upstream};
+pub use config::{Config, ServerNames, Upstream};
 
 /// The gateway asks for nodes with Metadata of this version, known to every broker since 0.10 ...
 const ASK_VERSION: i16 = 1;
@@ -96,6 +97,10 @@ pub enum Route {
         cluster: String,
         /// Where the node is.
         address: Address,
+        /// The host name to send in the TLS handshake (SNI). IP addresses are not sent (RFC 6066).
+        server_name: Option<String>,
+        /// The name or IP address that the node's certificate must be for.
+        subject_alt_name: Option<String>,
     },
 }
 
@@ -168,12 +173,26 @@ impl Connection {
         let Target::Node(id) = self.target else { return Ok(Route::Cluster(upstream.bootstrap_cluster.clone())) };
         if let Some(address) = self.nodes.borrow_mut().find(id, host) {
             self.unanswered = Some(address.clone());
-            return Ok(Route::Node { cluster: upstream.node_cluster.clone(), address });
+            return Ok(self.to_node(address));
         }
         self.asking = true;
         self.session.hold(true);
         self.session.send(ApiKey::METADATA, ASK_VERSION, &ASK_BODY)?;
         Ok(Route::Cluster(upstream.bootstrap_cluster.clone()))
+    }
+
+    fn to_node(&self, address: Address) -> Route {
+        let upstream = &self.config.upstream;
+        // An IP address in the form in which certificates are compared, without zeros that mean nothing.
+        let ip = address.host.parse::<IpAddr>().ok().map(|ip| ip.to_string());
+        let is_ip = ip.is_some();
+        let name = ip.unwrap_or_else(|| address.host.clone());
+        Route::Node {
+            cluster: upstream.node_cluster.clone(),
+            address,
+            server_name: (upstream.server_names != ServerNames::None && !is_ip).then(|| name.clone()),
+            subject_alt_name: (upstream.server_names == ServerNames::Verified).then_some(name),
+        }
     }
 
     /// The node whose address is being asked for.

@@ -1,6 +1,6 @@
 //! Connections to a node's port.
 
-use bifrost_chain::{Closing, Route, Step, VirtualCluster};
+use bifrost_chain::{Closing, Route, ServerNames, Step, VirtualCluster};
 use bifrost_core::session::Flow;
 use bifrost_testkit::driver::Driver;
 use bifrost_testkit::frames;
@@ -15,7 +15,11 @@ const NODE_3: u16 = 19_097;
 
 /// What the bootstrap server says when the gateway asks.
 fn told(correlation_id: i32, id: i32) -> Vec<u8> {
-    let host = StrBytes::from_static_str("real-3.internal");
+    told_at(correlation_id, id, "real-3.internal")
+}
+
+fn told_at(correlation_id: i32, id: i32, host: &str) -> Vec<u8> {
+    let host = StrBytes::from_string(host.to_owned());
     let broker = MetadataResponseBroker::default().with_node_id(BrokerId(id)).with_host(host).with_port(9092);
     frames::response::<MetadataRequest>(1, correlation_id, &MetadataResponse::default().with_brokers(vec![broker]))
 }
@@ -93,7 +97,9 @@ fn a_node_that_was_learned_is_connected_to_and_forgotten_when_nobody_answers() {
     let cluster = cluster();
     let mut driver = connect(&cluster, NODE_3);
     driver.host = where_node_3_is_known(&cluster);
-    let Ok(Route::Node { cluster: name, address }) = driver.driven.route(&mut driver.host) else {
+    let Ok(Route::Node { cluster: name, address, server_name: None, subject_alt_name: None }) =
+        driver.driven.route(&mut driver.host)
+    else {
         panic!("the node is known")
     };
     assert_eq!((name.as_str(), address.host.as_str(), address.port), ("nodes", "real-3.internal", 9092));
@@ -104,6 +110,35 @@ fn a_node_that_was_learned_is_connected_to_and_forgotten_when_nobody_answers() {
     let mut next = connect(&cluster, NODE_3);
     next.host = driver.host.clone();
     assert_eq!(next.driven.route(&mut next.host), Ok(Route::Cluster("bootstrap".into())), "asked for again");
+}
+
+#[test]
+fn a_node_behind_tls_is_called_by_its_name_and_has_to_prove_it() {
+    for (server_names, host, sent, verified) in [
+        (ServerNames::None, "b-3.internal", None, None),
+        (ServerNames::Sent, "b-3.internal", Some("b-3.internal"), None),
+        (ServerNames::Verified, "b-3.internal", Some("b-3.internal"), Some("b-3.internal")),
+        (ServerNames::Verified, "10.0.0.3", None, Some("10.0.0.3")),
+        (ServerNames::Verified, "0:0:0:0:0:0:0:3", None, Some("::3")),
+        (ServerNames::Sent, "10.0.0.3", None, None),
+    ] {
+        let mut config = crate::config();
+        config.upstream.server_names = server_names;
+        let cluster = VirtualCluster::new(config);
+        let mut asking = connect(&cluster, NODE_3);
+        asking.driven.route(&mut asking.host).unwrap();
+        asking.poll().unwrap();
+        let question = asked(&asking.to_broker);
+        asking.broker(&told_at(question, 3, host)).unwrap();
+        let mut driver = connect(&cluster, NODE_3);
+        driver.host = asking.host;
+
+        let route = driver.driven.route(&mut driver.host).unwrap();
+
+        let Route::Node { address, server_name, subject_alt_name, .. } = route else { panic!("the node is known") };
+        assert_eq!(address.host, host);
+        assert_eq!((server_name.as_deref(), subject_alt_name.as_deref()), (sent, verified), "{server_names:?} {host}");
+    }
 }
 
 #[test]
