@@ -9,7 +9,7 @@ use bifrost_core::limits::Limits;
 use bifrost_tenancy::{SharedTopic, TopicCreation};
 use serde::{Deserialize, Deserializer};
 
-pub use listener::{ClientAuthentication, Listener, ListenerTls};
+pub use listener::{ClientAuthentication, Listener, ListenerTls, Sni};
 pub use target::{BootstrapServers, TargetCluster, TargetTls};
 
 /// One virtual cluster: where clients connect, which Kafka cluster stands behind it, what happens in between.

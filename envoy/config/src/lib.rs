@@ -6,7 +6,9 @@
 #![forbid(unsafe_code)]
 
 mod document;
+mod endpoints;
 mod expand;
+mod host_names;
 mod host_port;
 mod load;
 mod overlap;
@@ -18,13 +20,14 @@ mod validate;
 mod virtualization;
 mod yaml;
 
+pub use bifrost_broker_address::{HostPerNode, PortPerNode, Target};
 pub use document::{
     ApiVersion, BootstrapServers, ClientAuthentication, FilterSpec, KafkaVirtualCluster, Kind, Listener, ListenerTls,
-    Metadata, Spec, TargetCluster, TargetTls, Virtualization,
+    Metadata, Sni, Spec, TargetCluster, TargetTls, Virtualization,
 };
 pub use host_port::HostPort;
 pub use load::{Document, Loaded, load, parse};
 pub use problem::Problem;
 pub use render::{RenderOptions, Rendered, plugin_config, render};
 pub use tls::{ClientCertificates, DownstreamTls, KeyPair, PemFile, Roots, UpstreamTls, Verification};
-pub use validate::{Gateway, VirtualCluster, validate};
+pub use validate::{Endpoints, Gateway, VirtualCluster, validate};

@@ -53,9 +53,11 @@ fn every_plugin_configuration_is_read_by_the_chain() {
         let rendered: Value =
             serde_json::from_str(&render(&gateway, &RenderOptions::default()).unwrap().bootstrap).unwrap();
         let listeners = rendered["static_resources"]["listeners"].as_array().unwrap();
-        assert_eq!(listeners.len(), gateway.virtual_clusters.len());
-        for (listener, virtual_cluster) in listeners.iter().zip(&gateway.virtual_clusters) {
-            let wasm = &listener["filter_chains"][0]["filters"][0]["typed_config"]["config"];
+        let chains = || listeners.iter().flat_map(|listener| listener["filter_chains"].as_array().unwrap());
+        assert_eq!(chains().count(), gateway.virtual_clusters.len());
+        for virtual_cluster in &gateway.virtual_clusters {
+            let chain = chains().find(|chain| chain["name"] == *virtual_cluster.name).unwrap();
+            let wasm = &chain["filters"][0]["typed_config"]["config"];
             let config: Config = serde_json::from_str(wasm["configuration"]["value"].as_str().unwrap()).unwrap();
             assert_eq!(config, plugin_config(virtual_cluster), "{}", case.display());
             assert_eq!(wasm["vm_config"]["vm_id"], *virtual_cluster.name);

@@ -102,6 +102,8 @@ fn decode(bytes: &[u8]) -> Known {
 
 #[cfg(test)]
 mod tests {
+    use bifrost_core::host::Report;
+
     use super::*;
 
     #[derive(Default)]
@@ -134,6 +136,8 @@ mod tests {
         fn count(&mut self, _: Counter, by: u64) {
             self.learned += by;
         }
+
+        fn report(&mut self, _: Report) {}
     }
 
     fn node(id: i32, host: &str) -> (i32, Address) {

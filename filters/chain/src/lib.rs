@@ -24,6 +24,7 @@ use bifrost_core::session::{Action, Flow, Session};
 use bifrost_core::window::Window;
 use bifrost_tenancy::Tenancy;
 
+pub use bifrost_broker_address::Arrival;
 pub use config::{Config, ServerNames, Upstream};
 
 /// The gateway asks for nodes with Metadata of this version, known to every broker since 0.10 ...
@@ -72,14 +73,14 @@ impl VirtualCluster {
         &self.config.limits
     }
 
-    /// A connection that arrived on `port`, or `None` when the port belongs to nothing.
+    /// A connection that has arrived, or `None` when its address belongs to nothing.
     #[must_use]
-    pub fn connect(&self, port: u16) -> Option<Connection> {
+    pub fn connect(&self, arrival: &Arrival) -> Option<Connection> {
         Some(Connection {
             config: Rc::clone(&self.config),
             nodes: Rc::clone(&self.nodes),
             session: Session::new(Rc::clone(&self.chain)),
-            target: self.config.broker_address.target(port)?,
+            target: self.config.broker_address.target(arrival)?,
             asking: false,
             unanswered: None,
         })

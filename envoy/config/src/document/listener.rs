@@ -8,23 +8,48 @@ use serde::Deserialize;
 
 use super::not_null;
 
-/// The addresses of the virtual cluster: a bootstrap port and one port per node.
+/// The addresses of the virtual cluster. Nodes are told apart by port (`advertisedHost` and what belongs to it), or by host
+/// name on one port (`sni`).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Listener {
     /// IP address to listen on; all IPv4 addresses by default, `::` for all of both families.
     #[serde(default = "any_ipv4")]
     pub bind: IpAddr,
-    /// The bootstrap port.
+    /// The bootstrap port; with `sni` the only one.
     pub port: u16,
-    /// Host name or IP address that clients are sent to.
-    pub advertised_host: String,
-    /// Ports of the nodes. Default: nodes 0-99 on `port + 1` to `port + 100`.
+    /// The bootstrap port as clients see it, where something before the gateway moves ports; those of nodes are moved by as
+    /// much. Default: `port`.
+    #[serde(default)]
+    pub advertised_port: Option<u16>,
+    /// Host name or IP address that clients are sent to for every node.
+    #[serde(default)]
+    pub advertised_host: Option<String>,
+    /// How many ports from `port` on are bootstrap addresses. Default: 1.
+    #[serde(default)]
+    pub bootstrap_slots: Option<u16>,
+    /// The highest node id: without `nodePorts`, node `n` is on `port + bootstrapSlots + n`. Default: 99.
+    #[serde(default)]
+    pub max_node_id: Option<i32>,
+    /// Ports of the nodes, where ids are not near 0.
     #[serde(default)]
     pub node_ports: Option<Vec<NodePortRange>>,
+    /// Host names for bootstrap address and nodes.
+    #[serde(default, deserialize_with = "not_null")]
+    pub sni: Option<Sni>,
     /// TLS to the clients. Left out: plaintext.
     #[serde(default, deserialize_with = "not_null")]
     pub tls: Option<ListenerTls>,
+}
+
+/// Host names on one port, told apart by the server name of the TLS handshake. Virtual clusters may share the port.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Sni {
+    /// The host name that clients start from.
+    pub bootstrap_host: String,
+    /// The host names of nodes, with `$(nodeId)` for the id.
+    pub node_host: String,
 }
 
 /// TLS to the clients. All files are PEM; paths are relative to the document's folder.

@@ -1,32 +1,117 @@
 //! Envoy listeners: sockets, TLS to the clients, and what a connection goes through.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use bifrost_broker_address::HostPerNode;
 use serde_json::{Value, json};
 
 use super::cluster::dns_cache;
 use super::{BUFFER_BYTES, RenderOptions, address, bootstrap_cluster_name, extend, plugin_config, tcp_keepalive, tls};
-use crate::validate::VirtualCluster;
+use crate::validate::{Endpoints, Gateway, VirtualCluster};
 
 /// What Envoy takes from a client before the upstream connection stands.
 const EARLY_DATA_BYTES: u32 = 64 << 10;
 
-/// One socket for the bootstrap port and one for each node, all with the same filters: the module tells them
-/// apart by the port.
-pub(super) fn listener(virtual_cluster: &VirtualCluster, options: &RenderOptions) -> Result<Value, serde_json::Error> {
-    let node_addresses: Vec<Value> =
-        virtual_cluster.nodes().map(|(_, port)| json!({ "address": address(virtual_cluster.bind, port) })).collect();
+/// A listener for each virtual cluster that has ports of its own, and one for each port that virtual clusters share.
+pub(super) fn listeners(gateway: &Gateway, options: &RenderOptions) -> Result<Vec<Value>, serde_json::Error> {
+    let mut listeners = Vec::new();
+    let mut shared: BTreeMap<SocketAddr, Vec<(&VirtualCluster, &HostPerNode)>> = BTreeMap::new();
+    for virtual_cluster in &gateway.virtual_clusters {
+        match &virtual_cluster.endpoints {
+            Endpoints::PortPerNode(_) => listeners.push(with_own_ports(virtual_cluster, options)?),
+            Endpoints::HostPerNode(hosts) => shared
+                .entry(SocketAddr::new(virtual_cluster.bind, virtual_cluster.port))
+                .or_default()
+                .push((virtual_cluster, hosts)),
+        }
+    }
+    for (socket, virtual_clusters) in shared {
+        listeners.push(with_shared_port(socket, &virtual_clusters, options)?);
+    }
+    Ok(listeners)
+}
+
+/// One socket for each port, all with the same filters: the module tells them apart by the port.
+fn with_own_ports(virtual_cluster: &VirtualCluster, options: &RenderOptions) -> Result<Value, serde_json::Error> {
+    let more: Vec<Value> = virtual_cluster
+        .ports()
+        .skip(1)
+        .map(|(_, port)| json!({ "address": address(virtual_cluster.bind, port) }))
+        .collect();
     Ok(json!({
         "name": virtual_cluster.name,
         "stat_prefix": virtual_cluster.name,
         "address": address(virtual_cluster.bind, virtual_cluster.port),
-        "additional_addresses": node_addresses,
+        "additional_addresses": more,
         "per_connection_buffer_limit_bytes": BUFFER_BYTES,
         "tcp_keepalive": tcp_keepalive(),
         "filter_chains": [filter_chain(virtual_cluster, options)?]
     }))
 }
 
+/// One socket; the server name of the TLS handshake chooses the virtual cluster. A connection without a name, or with one
+/// that is nobody's, finds no filter chain: Envoy closes and counts it.
+fn with_shared_port(
+    socket: SocketAddr,
+    virtual_clusters: &[(&VirtualCluster, &HostPerNode)],
+    options: &RenderOptions,
+) -> Result<Value, serde_json::Error> {
+    let chains = virtual_clusters.iter().map(|(virtual_cluster, _)| filter_chain(virtual_cluster, options));
+    let matchers: Vec<Value> = virtual_clusters
+        .iter()
+        .map(|(virtual_cluster, hosts)| server_name_matcher(&virtual_cluster.name, hosts))
+        .collect();
+    Ok(json!({
+        "name": socket.to_string(),
+        "stat_prefix": socket.to_string(),
+        "address": address(socket.ip(), socket.port()),
+        "per_connection_buffer_limit_bytes": BUFFER_BYTES,
+        "tcp_keepalive": tcp_keepalive(),
+        "listener_filters": [{
+            "name": "envoy.filters.listener.tls_inspector",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
+            }
+        }],
+        // Not `filter_chain_match`: its names with `*` cannot tell `a-1.example.com` from `b-1.example.com`.
+        "filter_chain_matcher": { "matcher_list": { "matchers": matchers } },
+        "filter_chains": chains.collect::<Result<Vec<_>, _>>()?
+    }))
+}
+
+/// Leads the host names of a virtual cluster to its filter chain.
+fn server_name_matcher(virtual_cluster: &str, hosts: &HostPerNode) -> Value {
+    // Host names are letters, digits, '-' and '.'.
+    let literal = |text: &str| text.replace('.', "\\.");
+    let (prefix, suffix) = hosts.node_host.parts();
+    let node = format!("{}(0|[1-9][0-9]*){}", literal(prefix), literal(suffix));
+    json!({
+        "predicate": {
+            "single_predicate": {
+                "input": {
+                    "name": "server-name",
+                    "typed_config": {
+                        "@type": "type.googleapis.com/envoy.extensions.matching.common_inputs.network.v3.ServerNameInput"
+                    }
+                },
+                "value_match": {
+                    "safe_regex": { "google_re2": {}, "regex": format!("{}|{node}", literal(&hosts.bootstrap_host)) }
+                }
+            }
+        },
+        "on_match": {
+            "action": {
+                "name": "filter-chain",
+                "typed_config": { "@type": "type.googleapis.com/google.protobuf.StringValue", "value": virtual_cluster }
+            }
+        }
+    })
+}
+
 fn filter_chain(virtual_cluster: &VirtualCluster, options: &RenderOptions) -> Result<Value, serde_json::Error> {
     let mut chain = json!({
+        "name": virtual_cluster.name,
         "filters": [
             wasm_filter(virtual_cluster, options)?,
             node_resolver_filter(virtual_cluster),

@@ -60,10 +60,9 @@ pub struct Rendered {
 /// An error is a bug: the configuration of a filter could not be written as JSON.
 pub fn render(gateway: &Gateway, options: &RenderOptions) -> Result<Rendered, serde_json::Error> {
     let mut files = Vec::new();
-    let mut listeners = Vec::new();
+    let listeners = listener::listeners(gateway, options)?;
     let mut clusters = Vec::new();
     for virtual_cluster in &gateway.virtual_clusters {
-        listeners.push(listener::listener(virtual_cluster, options)?);
         clusters.push(cluster::bootstrap(virtual_cluster, options));
         clusters.push(cluster::nodes(virtual_cluster, options));
         files.extend(tls::files(virtual_cluster, options));
@@ -113,11 +112,7 @@ pub fn plugin_config(virtual_cluster: &VirtualCluster) -> Config {
         },
         limits: virtual_cluster.limits.clone(),
         tenancy: virtual_cluster.tenancy.clone(),
-        broker_address: bifrost_broker_address::Config {
-            advertised_host: virtual_cluster.advertised_host.clone(),
-            bootstrap_port: virtual_cluster.port,
-            node_ports: virtual_cluster.node_ports.clone(),
-        },
+        broker_address: virtual_cluster.endpoints.clone(),
     }
 }
 

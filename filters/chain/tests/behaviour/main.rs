@@ -14,7 +14,7 @@
 mod configuration;
 mod nodes;
 
-use bifrost_chain::{Config, Connection, ServerNames, Upstream, VirtualCluster};
+use bifrost_chain::{Arrival, Config, Connection, ServerNames, Upstream, VirtualCluster};
 use bifrost_core::limits::Limits;
 use bifrost_testkit::addresses;
 use bifrost_testkit::driver::Driver;
@@ -39,5 +39,5 @@ fn config() -> Config {
 }
 
 fn connect(cluster: &VirtualCluster, port: u16) -> Driver<Connection> {
-    Driver::new(cluster.connect(port).expect("a port of the cluster"))
+    Driver::new(cluster.connect(&Arrival { port, ..Arrival::default() }).expect("a port of the cluster"))
 }

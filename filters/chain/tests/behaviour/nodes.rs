@@ -1,7 +1,8 @@
 //! Connections to a node's port.
 
-use bifrost_chain::{Closing, Route, ServerNames, Step, VirtualCluster};
+use bifrost_chain::{Arrival, Closing, Config, Route, ServerNames, Step, VirtualCluster};
 use bifrost_core::session::Flow;
+use bifrost_testkit::addresses::config;
 use bifrost_testkit::driver::Driver;
 use bifrost_testkit::frames;
 use bifrost_testkit::host::FakeHost;
@@ -56,7 +57,22 @@ fn a_bootstrap_connection_is_led_to_any_bootstrap_server() {
 
 #[test]
 fn a_port_that_belongs_to_nothing_takes_no_connection() {
-    assert!(cluster().connect(19_104).is_none());
+    assert!(cluster().connect(&Arrival { port: 19_104, ..Arrival::default() }).is_none());
+}
+
+#[test]
+fn hosts_lead_where_they_say_and_nowhere_else() {
+    let cluster = VirtualCluster::new(Config { broker_address: config("b-$(nodeId).corp.net"), ..crate::config() });
+    let arrival = |name: &str| Arrival { port: 19_093, server_name: name.to_owned() };
+    for (name, waits_for) in [("bootstrap.corp.net", None), ("b-3.corp.net", Some(3)), ("B-1001.Corp.net", Some(1001))]
+    {
+        let mut driver = Driver::new(cluster.connect(&arrival(name)).unwrap());
+        assert_eq!(driver.driven.route(&mut driver.host), Ok(Route::Cluster("bootstrap".into())));
+        assert_eq!(driver.driven.waits_for_node(), waits_for, "{name}");
+    }
+    for name in ["", "corp.net", "b-x.corp.net", "b-3.corp.net.evil.test"] {
+        assert!(cluster.connect(&arrival(name)).is_none(), "{name}");
+    }
 }
 
 #[test]
