@@ -5,10 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 
 pub use bifrost_broker_address::Config as Endpoints;
 use bifrost_broker_address::Target;
+use bifrost_chain::{Override, resolve};
 use bifrost_core::limits::Limits;
 
 use crate::document::{BootstrapServers, Virtualization};
-use crate::host_port::HostPort;
+use crate::host_port::{HostPort, check_host};
 use crate::load::{Document, Loaded};
 use crate::problem::Problem;
 use crate::tls::{DownstreamTls, UpstreamTls, Verification};
@@ -41,6 +42,8 @@ pub struct VirtualCluster {
     pub downstream_tls: Option<DownstreamTls>,
     /// At least one.
     pub bootstrap_servers: Vec<HostPort>,
+    /// Where bootstrap servers and nodes are, in place of what DNS says.
+    pub resolve: Vec<Override>,
     /// TLS to the brokers.
     pub upstream_tls: Option<UpstreamTls>,
     /// Names of the tenant; without it names pass as they are.
@@ -149,6 +152,7 @@ impl Check<'_> {
         let downstream_tls =
             spec.listener.tls.as_ref().and_then(|tls| tls::listener(self.document, tls, self.problems));
         let bootstrap_servers = self.bootstrap_servers(&spec.target_cluster.bootstrap_servers);
+        self.resolve(&spec.target_cluster.resolve);
         let upstream_tls = self.upstream_tls(&bootstrap_servers);
         if let Some(virtualization) = &spec.virtualization {
             for (path, message) in virtualization::findings(virtualization) {
@@ -164,6 +168,7 @@ impl Check<'_> {
             endpoints,
             downstream_tls,
             bootstrap_servers,
+            resolve: spec.target_cluster.resolve.clone(),
             upstream_tls,
             tenancy: spec.virtualization.as_ref().map(Virtualization::tenancy),
             limits: spec.limits.clone(),
@@ -213,13 +218,30 @@ impl Check<'_> {
         parsed
     }
 
+    fn resolve(&mut self, overrides: &[Override]) {
+        for (index, entry) in overrides.iter().enumerate() {
+            let path = format!("spec.targetCluster.resolve[{index}]");
+            let host = &entry.host;
+            let is_host = host.parse::<IpAddr>().is_ok() || check_host(&host.replacen('*', "x", 1)).is_ok();
+            if !is_host {
+                let message = format!("'{host}' is not a host name; one '*' in it stands for any text");
+                self.report(&format!("{path}.host"), message);
+            }
+            if entry.address.is_unspecified() || entry.address.is_multicast() {
+                self.report(&format!("{path}.address"), format!("no broker is at {}", entry.address));
+            }
+        }
+    }
+
     fn upstream_tls(&mut self, servers: &[HostPort]) -> Option<UpstreamTls> {
         let tls = self.document.resource.spec.target_cluster.tls.as_ref()?;
         let upstream = tls::upstream(self.document, tls, self.problems, self.warnings)?;
         // Envoy takes the name of a server that is found by DNS for what its certificate must hold, and an IP address is
         // no name. A list of IP addresses needs no DNS.
-        let ips = servers.iter().filter(|server| server.is_ip()).count();
-        if matches!(upstream.verification, Verification::ChainAndName(_)) && ips > 0 && ips < servers.len() {
+        let overrides = &self.document.resource.spec.target_cluster.resolve;
+        let needs_dns = |server: &HostPort| !server.is_ip() && resolve(overrides, &server.host).is_none();
+        let mixed = servers.iter().any(HostPort::is_ip) && servers.iter().any(needs_dns);
+        if matches!(upstream.verification, Verification::ChainAndName(_)) && mixed {
             self.report(
                 "spec.targetCluster.bootstrapServers",
                 "has host names beside IP addresses, whose certificates cannot be checked together; use only names or only addresses",

@@ -5,6 +5,8 @@ use bifrost_core::limits::Limits;
 use bifrost_tenancy as tenancy;
 use serde::{Deserialize, Serialize};
 
+use crate::resolve::Override;
+
 /// Configuration of one virtual cluster, as the renderer writes it and the module reads it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -34,6 +36,9 @@ pub struct Upstream {
     /// What TLS to a node needs of its name.
     #[serde(default, skip_serializing_if = "ServerNames::is_none")]
     pub server_names: ServerNames,
+    /// Where nodes are, in place of what DNS says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resolve: Vec<Override>,
 }
 
 /// What TLS to a node needs of its name. That of the bootstrap servers is Envoy's own business.

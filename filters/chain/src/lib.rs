@@ -8,6 +8,7 @@
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "a test that overflows fails, and that is all"))]
 
 mod config;
+mod resolve;
 
 use core::fmt;
 use core::net::IpAddr;
@@ -26,6 +27,7 @@ use bifrost_tenancy::Tenancy;
 
 pub use bifrost_broker_address::Arrival;
 pub use config::{Config, ServerNames, Upstream};
+pub use resolve::{Override, resolve};
 
 /// The gateway asks for nodes with Metadata of this version, known to every broker since 0.10 ...
 const ASK_VERSION: i16 = 1;
@@ -188,6 +190,11 @@ impl Connection {
         let ip = address.host.parse::<IpAddr>().ok().map(|ip| ip.to_string());
         let is_ip = ip.is_some();
         let name = ip.unwrap_or_else(|| address.host.clone());
+        // Only the connection goes elsewhere; the node is called by the name that it has.
+        let address = match resolve(&upstream.resolve, &address.host) {
+            Some(ip) => Address { host: ip.to_string(), ..address },
+            None => address,
+        };
         Route::Node {
             cluster: upstream.node_cluster.clone(),
             address,

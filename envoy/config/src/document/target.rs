@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use bifrost_chain::Override;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
@@ -14,6 +15,10 @@ use super::not_null;
 pub struct TargetCluster {
     /// Servers to start from, as in Kafka's `bootstrap.servers`.
     pub bootstrap_servers: BootstrapServers,
+    /// Addresses of hosts, in place of what DNS says. Applies to bootstrap servers and nodes, by the host names that they
+    /// advertise.
+    #[serde(default)]
+    pub resolve: Vec<Override>,
     /// TLS to the brokers. Left out: plaintext. `{}`: the CAs of the system, and the server's name is checked.
     #[serde(default, deserialize_with = "not_null")]
     pub tls: Option<TargetTls>,

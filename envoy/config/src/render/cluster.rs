@@ -1,5 +1,8 @@
 //! Envoy clusters: the bootstrap servers of a target cluster, and its nodes.
 
+use std::net::IpAddr;
+
+use bifrost_chain::resolve;
 use serde_json::{Value, json};
 
 use super::{BUFFER_BYTES, RenderOptions, bootstrap_cluster_name, extend, node_cluster_name, tcp_keepalive, tls};
@@ -19,7 +22,8 @@ pub(super) fn bootstrap(virtual_cluster: &VirtualCluster, options: &RenderOption
         .iter()
         .map(|server| {
             let HostPort { host, port } = server;
-            let mut endpoint = json!({ "address": { "socket_address": { "address": host, "port_value": port } } });
+            let address = address_of(virtual_cluster, server);
+            let mut endpoint = json!({ "address": { "socket_address": { "address": address, "port_value": port } } });
             if virtual_cluster.upstream_tls.is_some() && !server.is_ip() {
                 extend(&mut endpoint, json!({ "hostname": host }));
             }
@@ -27,7 +31,8 @@ pub(super) fn bootstrap(virtual_cluster: &VirtualCluster, options: &RenderOption
         })
         .collect();
     let name = bootstrap_cluster_name(virtual_cluster);
-    let discovery = if virtual_cluster.bootstrap_servers.iter().all(HostPort::is_ip) {
+    let is_ip = |server: &HostPort| address_of(virtual_cluster, server).parse::<IpAddr>().is_ok();
+    let discovery = if virtual_cluster.bootstrap_servers.iter().all(is_ip) {
         json!({ "type": "STATIC" })
     } else {
         json!({
@@ -51,6 +56,11 @@ pub(super) fn bootstrap(virtual_cluster: &VirtualCluster, options: &RenderOption
     );
     extend(&mut cluster, tls::to_bootstrap(virtual_cluster, options));
     cluster
+}
+
+/// Host name or IP address to connect to.
+fn address_of(virtual_cluster: &VirtualCluster, server: &HostPort) -> String {
+    resolve(&virtual_cluster.resolve, &server.host).map_or_else(|| server.host.clone(), |ip| ip.to_string())
 }
 
 /// Two failed connects in a row take a bootstrap server out for five seconds, longer if it stays dead: otherwise

@@ -109,6 +109,7 @@ pub fn plugin_config(virtual_cluster: &VirtualCluster) -> Config {
                 Some(tls) if matches!(tls.verification, Verification::ChainAndName(_)) => ServerNames::Verified,
                 Some(_) => ServerNames::Sent,
             },
+            resolve: virtual_cluster.resolve.clone(),
         },
         limits: virtual_cluster.limits.clone(),
         tenancy: virtual_cluster.tenancy.clone(),

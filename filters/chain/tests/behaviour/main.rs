@@ -31,6 +31,7 @@ fn config() -> Config {
             bootstrap_cluster: "bootstrap".into(),
             node_cluster: "nodes".into(),
             server_names: ServerNames::None,
+            resolve: Vec::new(),
         },
         limits: Limits::default(),
         tenancy: None,

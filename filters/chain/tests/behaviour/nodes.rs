@@ -1,6 +1,6 @@
 //! Connections to a node's port.
 
-use bifrost_chain::{Arrival, Closing, Config, Route, ServerNames, Step, VirtualCluster};
+use bifrost_chain::{Arrival, Closing, Config, Override, Route, ServerNames, Step, VirtualCluster};
 use bifrost_core::session::Flow;
 use bifrost_testkit::addresses::config;
 use bifrost_testkit::driver::Driver;
@@ -155,6 +155,28 @@ fn a_node_behind_tls_is_called_by_its_name_and_has_to_prove_it() {
         assert_eq!(address.host, host);
         assert_eq!((server_name.as_deref(), subject_alt_name.as_deref()), (sent, verified), "{server_names:?} {host}");
     }
+}
+
+#[test]
+fn a_node_that_is_resolved_elsewhere_keeps_its_name() {
+    let mut config = crate::config();
+    config.upstream.server_names = ServerNames::Verified;
+    config.upstream.resolve = vec![Override { host: "*.internal".into(), address: "fd00::3".parse().unwrap() }];
+    let cluster = VirtualCluster::new(config);
+    let mut driver = connect(&cluster, NODE_3);
+    driver.host = where_node_3_is_known(&cluster);
+
+    let route = driver.driven.route(&mut driver.host).unwrap();
+
+    let Route::Node { address, server_name, subject_alt_name, .. } = route else { panic!("the node is known") };
+    assert_eq!((address.host.as_str(), address.port), ("fd00::3", 9092));
+    assert_eq!(server_name.as_deref(), Some("real-3.internal"));
+    assert_eq!(subject_alt_name.as_deref(), Some("real-3.internal"));
+    // What is forgotten is what was learned.
+    driver.driven.handle_upstream_lost(&mut driver.host);
+    let mut next = connect(&cluster, NODE_3);
+    next.host = driver.host.clone();
+    assert!(matches!(next.driven.route(&mut next.host), Ok(Route::Cluster(_))));
 }
 
 #[test]
