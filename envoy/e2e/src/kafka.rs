@@ -34,6 +34,7 @@ const CONTROLLERS: u16 = 50;
 /// The TLS listeners of node n.
 const SERVER_TLS: u16 = 20;
 const MUTUAL_TLS: u16 = 30;
+const MISNAMED_TLS: u16 = 40;
 /// The second listener of node n at `RELAYED` + n.
 const RELAYED: u16 = 80;
 
@@ -58,6 +59,7 @@ struct Node {
     relayed: SocketAddrV4,
     server_tls: u16,
     mutual_tls: u16,
+    misnamed_tls: u16,
     folder: PathBuf,
     start: Mutex<Command>,
     process: Mutex<Option<Process>>,
@@ -71,7 +73,7 @@ pub struct Extra {
     pub relay: Option<Ipv4Addr>,
     /// Lines of `server.properties`; they win over ours.
     pub properties: &'static str,
-    /// Two TLS listeners: one for everybody, one for those who show a certificate.
+    /// TLS listeners, see [`Secure`].
     pub tls: Option<Tls>,
 }
 
@@ -90,6 +92,11 @@ impl Tls {
     pub fn host(id: i32) -> String {
         format!("broker-{id}.kafka.test")
     }
+
+    /// A host name of a node that its certificate is not for.
+    pub fn wrong_host(id: i32) -> String {
+        format!("broker-{id}.elsewhere.test")
+    }
 }
 
 /// Which of the TLS listeners.
@@ -99,6 +106,8 @@ pub enum Secure {
     Server,
     /// For those who show a certificate.
     Mutual,
+    /// Advertises host names that its certificate is not for.
+    Misnamed,
 }
 
 impl Kafka {
@@ -127,6 +136,7 @@ impl Kafka {
                     relayed: SocketAddrV4::new(BROKER_IP, ports.port(RELAYED + id)),
                     server_tls: ports.port(SERVER_TLS + id),
                     mutual_tls: ports.port(MUTUAL_TLS + id),
+                    misnamed_tls: ports.port(MISNAMED_TLS + id),
                     folder,
                     start: Mutex::new(start),
                     process: Mutex::new(None),
@@ -159,7 +169,11 @@ impl Kafka {
     /// `host:port,host:port` of a TLS listener, by host name or by IP address.
     pub fn secure_servers(&self, secure: Secure, by_name: bool) -> String {
         let address = |node: &Node| {
-            let port = if secure == Secure::Server { node.server_tls } else { node.mutual_tls };
+            let port = match secure {
+                Secure::Server => node.server_tls,
+                Secure::Mutual => node.mutual_tls,
+                Secure::Misnamed => node.misnamed_tls,
+            };
             if by_name { format!("{}:{port}", Tls::host(node.id)) } else { format!("{BROKER_IP}:{port}") }
         };
         self.nodes.iter().map(address).collect::<Vec<_>>().join(",")
@@ -334,9 +348,9 @@ fn properties(version: Version, id: u16, nodes: u16, ports: &PortBlock, folder: 
     };
     let secure = match extra.tls {
         Some(_) => {
-            let (host, server, mutual) =
-                (Tls::host(id.into()), ports.port(SERVER_TLS + id), ports.port(MUTUAL_TLS + id));
-            format!(",SERVER://{host}:{server},MUTUAL://{host}:{mutual}")
+            let (host, wrong_host) = (Tls::host(id.into()), Tls::wrong_host(id.into()));
+            let [server, mutual, misnamed] = [SERVER_TLS, MUTUAL_TLS, MISNAMED_TLS].map(|at| ports.port(at + id));
+            format!(",SERVER://{host}:{server},MUTUAL://{host}:{mutual},MISNAMED://{wrong_host}:{misnamed}")
         }
         None => String::new(),
     };

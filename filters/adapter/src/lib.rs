@@ -157,6 +157,7 @@ impl StreamContext for Stream {
     /// `Local`: Envoy has ended the connection, not the client. That is how a failed connect shows.
     fn on_downstream_close(&mut self, peer_type: PeerType) {
         if let (Some(connection), PeerType::Local) = (&mut self.connection, peer_type) {
+            log_upstream_failure(connection);
             connection.handle_upstream_lost(&mut &self.worker.metrics);
         }
     }
@@ -255,6 +256,22 @@ fn route(connection: &mut Connection, worker: &Worker, context_id: u32) -> Resul
         worker.waiting.borrow_mut().insert(context_id, (node_id, deadline_ms));
     }
     Ok(())
+}
+
+/// Says why the upstream could not be connected to, when Envoy has a reason: a certificate that is not good, a refused
+/// connection.
+fn log_upstream_failure(connection: &Connection) {
+    let text = |path| String::from_utf8(host::property(path).unwrap_or_default()).unwrap_or_default();
+    let reason = text(&["upstream", "transport_failure_reason"]);
+    if reason.is_empty() {
+        return;
+    }
+    let at = text(&["upstream", "address"]);
+    let upstream = match connection.unanswered_node() {
+        Some((id, address)) => format!("node {id}, {}:{} at {at},", address.host, address.port),
+        None => format!("bootstrap server {at}"),
+    };
+    host::log(Level::Warn, &format!("{}: closed: {upstream} could not be connected to: {reason}", peer()));
 }
 
 /// Where the client's connection has arrived.

@@ -243,12 +243,22 @@ impl Connection {
         self.session.handle_upstream(window, host)
     }
 
+    /// The node that the connection was led to, and its address, as long as nothing has come from there.
+    #[must_use]
+    pub fn unanswered_node(&self) -> Option<(i32, &Address)> {
+        match self.target {
+            Target::Node(id) => Some((id, self.unanswered.as_ref()?)),
+            Target::Bootstrap => None,
+        }
+    }
+
     /// The gateway's side has ended the connection, as it does when the upstream cannot be reached. An address where
     /// nobody ever answered is forgotten, so that a node that has moved is found again by asking.
     pub fn handle_upstream_lost(&mut self, host: &mut dyn Host) {
-        if let (Target::Node(id), Some(address)) = (self.target, self.unanswered.take()) {
-            self.nodes.borrow_mut().forget(id, &address, host);
+        if let Some((id, address)) = self.unanswered_node() {
+            self.nodes.borrow_mut().forget(id, address, host);
         }
+        self.unanswered = None;
     }
 
     /// The next thing to do; to be called until it gives `None`.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::kafka::{BROKER_IP, CONTROLLERS, Extra, MUTUAL_TLS, RELAYED, SERVER_TLS, ZOOKEEPER};
+use crate::kafka::{BROKER_IP, CONTROLLERS, Extra, MISNAMED_TLS, MUTUAL_TLS, RELAYED, SERVER_TLS, ZOOKEEPER};
 use crate::ports::PortBlock;
 use crate::tools::Tools;
 
@@ -64,6 +64,7 @@ impl Version {
         if extra.tls.is_some() {
             listeners.push(("SERVER", "SSL", ports.port(SERVER_TLS + id)));
             listeners.push(("MUTUAL", "SSL", ports.port(MUTUAL_TLS + id)));
+            listeners.push(("MISNAMED", "SSL", ports.port(MISNAMED_TLS + id)));
         }
         let broker = listeners.iter().map(|(name, _, port)| format!("{name}://{BROKER_IP}:{port}"));
         let broker = broker.collect::<Vec<_>>().join(",");

@@ -32,6 +32,8 @@ struct Setting {
 const ORDERS: usize = 0;
 const MUTUAL: usize = 2;
 const UNTRUSTING: usize = 3;
+const MISNAMED: usize = 4;
+const UNCHECKED: usize = 5;
 
 fn setting() -> &'static Setting {
     static SETTING: OnceLock<Setting> = OnceLock::new();
@@ -61,6 +63,7 @@ impl Setting {
         let ca = to_brokers.authority().display().to_string();
         let gateway_folder = to_brokers.folder().display().to_string();
         let resolve = "resolve: [{ host: '*.kafka.test', address: 127.0.0.2 }]";
+        let anywhere = "resolve: [{ host: '*', address: 127.0.0.2 }]";
         let by_name = |secure| kafka.secure_servers(secure, true);
         let virtual_clusters = [
             VirtualCluster::new("orders", &by_name(Secure::Server))
@@ -76,11 +79,13 @@ impl Setting {
             VirtualCluster::new("mutual", &by_name(Secure::Server))
                 .listener_tls(&format!("{{ directory: {ip}, clientAuthentication: required }}"))
                 .target(&format!("{resolve}, tls: {{ caFile: {ca} }}")),
-            // Where its servers are said to be others answer.
-            VirtualCluster::new("untrusting", &kafka.secure_servers(Secure::Server, false)).target(&format!(
-                "resolve: [{{ host: '*', address: 127.0.0.2 }}], tls: {{ directory: {} }}",
-                client.folder().display()
-            )),
+            // Trusts the CA of clients, which has issued nothing to a broker.
+            VirtualCluster::new("untrusting", &kafka.secure_servers(Secure::Server, false))
+                .target(&format!("tls: {{ directory: {} }}", client.folder().display())),
+            VirtualCluster::new("misnamed", &kafka.secure_servers(Secure::Misnamed, false))
+                .target(&format!("{anywhere}, tls: {{ caFile: {ca} }}")),
+            VirtualCluster::new("unchecked", &kafka.secure_servers(Secure::Misnamed, false))
+                .target(&format!("{anywhere}, tls: {{ insecureSkipVerify: true }}")),
         ];
         let gateway = Gateway::start(&tools, &run, "gateway", &virtual_clusters).unwrap();
         Setting { tools, run, kafka, gateway, authority, client }
