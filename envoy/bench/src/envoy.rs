@@ -95,7 +95,7 @@ pub(crate) fn gateway_bootstrap(files: &Files, target: Target, ports: &[u16], no
     let gateway = bifrost_config::validate(loaded, admin).map_err(|problems| anyhow!("{problems:?}"))?;
     let module = files.module.to_str().context("path of the module")?.to_owned();
     let rendered = bifrost_config::render(&gateway, &RenderOptions { module, admin, ..RenderOptions::default() })?;
-    let mut bootstrap = serde_json::from_str(&rendered)?;
+    let mut bootstrap = serde_json::from_str(&rendered.bootstrap)?;
     if let Some(bytes) = files.buffer_bytes {
         limit_buffers(&mut bootstrap, bytes)?;
     }
