@@ -37,6 +37,7 @@ JAVA_CLIENT := $(TOOLS)/java-client-$(KAFKA_VERSION)
 GO_CLIENT   := $(TOOLS)/bin/franz-client
 MODULE      := $(TARGET_DIR)/wasm32-wasip1/wasm/bifrost_adapter.wasm
 BIFROST     := $(TARGET_DIR)/debug/bifrost
+RESOLVER    := $(TARGET_DIR)/e2e-tools/resolver.so
 
 # Crates of the data path: they must also compile, lint and pass their tests on wasm32-wasip1.
 WASM        := wasm32-wasip1
@@ -56,6 +57,7 @@ export BIFROST_E2E_PYTHON         := $(PYTHON)
 export BIFROST_E2E_MODULE         := $(MODULE)
 export BIFROST_E2E_BIFROST        := $(BIFROST)
 export BIFROST_E2E_RDKAFKA        := $(TARGET_DIR)/debug/rdkafka-client
+export BIFROST_E2E_RESOLVER       := $(RESOLVER)
 export BIFROST_E2E_RUNS           := $(TARGET_DIR)/e2e
 # What the bench is told beyond that.
 export BIFROST_BENCH_KAFKA_TOOLS_LIBS := $(KAFKA_TOOLS)/libs
@@ -74,7 +76,9 @@ NEED_JAVA   = $(call need,java,install a JDK $(JAVA_VERSION_MIN) or newer (Debia
 NEED_MAVEN  = $(call need,mvn,install Apache Maven (Debian: apt install maven))
 NEED_GO     = $(call need,go,install Go 1.26 or newer)
 NEED_CC     = $(call need,cc,install a C compiler for librdkafka (Debian: apt install build-essential)); \
-	$(call need,c++,install a C++ compiler for librdkafka (Debian: apt install build-essential))
+	$(call need,c++,install a C++ compiler for librdkafka (Debian: apt install build-essential)); \
+	$(call need,pkg-config,install pkg-config (Debian: apt install pkg-config)); \
+	pkg-config --exists openssl || { echo "make: OpenSSL's headers are missing, for librdkafka: install them (Debian: apt install libssl-dev)." >&2; exit 1; }
 NEED_VALGRIND = $(call need,valgrind,install Valgrind (Debian: apt install valgrind)); \
 	$(call need,callgrind_annotate,install all of Valgrind and Perl (Debian: apt install valgrind perl))
 
@@ -138,6 +142,9 @@ $(GO_CLIENT): $(wildcard $(E2E)/clients/go/*.go $(E2E)/clients/go/go.*)
 	@$(NEED_GO); $(call say,Go client)
 	@mkdir -p $(dir $@); cd $(E2E)/clients/go; CGO_ENABLED=0 go build -trimpath -o $@.partial .; mv $@.partial $@
 
+$(RESOLVER): $(E2E)/clients/resolver.c
+	@$(NEED_CC); mkdir -p $(dir $@); cc -shared -fPIC -Wall -Wextra -Werror -O1 -o $@.partial $<; mv $@.partial $@
+
 # ---- Building ---------------------------------------------------------------------------------
 wasm: ## build the module for Envoy and check what it imports
 	@$(NEED_CARGO); cargo build -q -p bifrost-adapter --profile wasm --target $(WASM) \
@@ -185,12 +192,12 @@ test-unit: ## unit tests, natively
 test-wasm: | $(PYTHON_ENV) ## the data path's unit tests on wasm32-wasip1
 	@$(NEED_CARGO); $(call say,unit tests on $(WASM)); cargo test -q $(WASM_TESTED) --target $(WASM) -- --nocapture
 
-e2e: tools $(KAFKA_3_9) $(KAFKA_2_8) build ## end-to-end tests: real Envoy, real Kafka, real clients (TEST=name runs some)
+e2e: tools $(KAFKA_3_9) $(KAFKA_2_8) $(RESOLVER) build ## end-to-end tests: real Envoy, real Kafka, real clients (TEST=name runs some)
 	@$(call say,rendered configurations in real Envoy)
 	@BIFROST_ENVOY=$(ENVOY) BIFROST_MODULE=$(MODULE) cargo test -q -p bifrost-config --test envoy -- --ignored
 	@$(NEED_CC); $(call say,end-to-end tests); cargo test -q -p bifrost-e2e $(if $(TEST),-- $(TEST) --nocapture)
 
-demo: tools build ## three brokers, one Envoy, two virtual clusters, two clients (KEEP=1 leaves them running)
+demo: tools $(RESOLVER) build ## three brokers, one Envoy, two virtual clusters, two clients (KEEP=1 leaves them running)
 	@$(NEED_CC); cargo build -q -p bifrost-e2e --bins
 	@$(TARGET_DIR)/debug/demo $(if $(KEEP),--keep)
 

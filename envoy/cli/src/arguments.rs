@@ -88,7 +88,7 @@ pub(crate) struct Render {
     #[command(flatten)]
     pub(crate) module: Module,
 
-    /// Write to FILE, by rename, instead of standard output
+    /// Write to FILE, by rename, instead of standard output; what it names beside it goes to the folder `secrets` there
     #[arg(short = 'o', long = "output", value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }

@@ -2,14 +2,19 @@
 
 use std::fmt::Write as _;
 
-use bifrost_config::{Gateway, VirtualCluster, load, validate};
+use bifrost_config::{Endpoints, Gateway, PortPerNode, VirtualCluster, load, validate};
 
 use crate::arguments::Documents;
 
 /// `None`: the problems have been printed.
 pub(crate) fn gateway(documents: &Documents) -> Option<Gateway> {
     match validate(load(&documents.files), documents.admin()) {
-        Ok(gateway) => Some(gateway),
+        Ok(gateway) => {
+            for warning in &gateway.warnings {
+                tracing::warn!("{warning}");
+            }
+            Some(gateway)
+        }
         Err(problems) => {
             for problem in &problems {
                 eprintln!("{problem}");
@@ -22,33 +27,41 @@ pub(crate) fn gateway(documents: &Documents) -> Option<Gateway> {
 
 /// What one virtual cluster offers, a few indented lines.
 pub(crate) fn describe(virtual_cluster: &VirtualCluster) -> String {
-    let ports: Vec<String> = virtual_cluster
-        .node_ports
-        .iter()
-        .map(|range| {
-            let nodes = range.last_id.abs_diff(range.first_id);
-            let last_port = u32::from(range.first_port).saturating_add(nodes);
-            if nodes == 0 {
-                format!("{} (node {})", range.first_port, range.first_id)
-            } else {
-                format!("{}-{last_port} (nodes {}-{})", range.first_port, range.first_id, range.last_id)
-            }
-        })
-        .collect();
     let servers: Vec<String> = virtual_cluster.bootstrap_servers.iter().map(ToString::to_string).collect();
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = writeln!(text, "  {}", virtual_cluster.name);
     let _ = writeln!(text, "    clients  bootstrap.servers={}", virtual_cluster.advertised());
-    let _ = writeln!(
-        text,
-        "    ports    {} (bootstrap), {} on {}",
-        virtual_cluster.port,
-        ports.join(", "),
-        virtual_cluster.bind
-    );
+    let bind = virtual_cluster.bind;
+    let _ = match &virtual_cluster.endpoints {
+        Endpoints::PortPerNode(ports) => writeln!(text, "    ports    {} on {bind}", port_list(ports)),
+        Endpoints::HostPerNode(hosts) => {
+            let port = virtual_cluster.port;
+            writeln!(text, "    nodes    {}:{}, port {port} on {bind}", hosts.node_host, hosts.advertised_port)
+        }
+    };
     let _ = writeln!(text, "    target   {}", servers.join(", "));
     text
+}
+
+/// Ports and what each is for.
+fn port_list(ports: &PortPerNode) -> String {
+    let span = |first: u16, more: u32| match more {
+        0 => first.to_string(),
+        more => format!("{first}-{}", u32::from(first).saturating_add(more)),
+    };
+    let mut list =
+        format!("{} (bootstrap)", span(ports.bootstrap_port, u32::from(ports.bootstrap_slots).saturating_sub(1)));
+    for range in &ports.node_ports {
+        let more = range.last_id.abs_diff(range.first_id);
+        let nodes = match more {
+            0 => format!("node {}", range.first_id),
+            _ => format!("nodes {}-{}", range.first_id, range.last_id),
+        };
+        // Writing to a string cannot fail.
+        let _ = write!(list, ", {} ({nodes})", span(range.first_port, more));
+    }
+    list
 }
 
 /// `1 problem`, `2 problems`.

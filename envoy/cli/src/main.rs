@@ -11,6 +11,7 @@ mod envoy_log;
 mod output;
 mod run;
 mod sockets;
+mod system_ca;
 
 use std::process::ExitCode;
 

@@ -7,12 +7,16 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use bifrost_config::RenderOptions;
+use bifrost_config::{RenderOptions, Rendered};
 use tempfile::NamedTempFile;
 
 use crate::arguments::{Render, Validate};
 use crate::documents::{counted, describe, gateway};
 use crate::envoy;
+use crate::system_ca;
+
+/// Where the rendered files about secrets are, below the folder of the bootstrap.
+const SECRETS: &str = "secrets";
 
 pub(crate) fn validate(arguments: &Validate) -> Result<ExitCode> {
     let Some(gateway) = gateway(&arguments.documents) else { return Ok(ExitCode::FAILURE) };
@@ -26,11 +30,28 @@ pub(crate) fn validate(arguments: &Validate) -> Result<ExitCode> {
 pub(crate) fn render(arguments: &Render) -> Result<ExitCode> {
     let Some(gateway) = gateway(&arguments.documents) else { return Ok(ExitCode::FAILURE) };
     let module = envoy::module_for_render(&arguments.module)?;
-    let options = RenderOptions { module, admin: arguments.documents.admin(), ..RenderOptions::default() };
-    let json = bifrost_config::render(&gateway, &options)?;
-    match &arguments.output {
-        Some(file) => replace(file, &json).with_context(|| format!("{} cannot be written", file.display()))?,
-        None => print(&json)?,
+    let folder = match &arguments.output {
+        Some(file) => std::path::absolute(folder_of(file))?,
+        None => std::env::current_dir()?,
+    };
+    let folder = folder.to_str().context("the path of the output is not UTF-8")?.to_owned();
+    let admin = arguments.documents.admin();
+    let system_ca = system_ca::needed(&gateway)?;
+    let options = RenderOptions { module, admin, folder, system_ca, ..RenderOptions::default() };
+    let Rendered { bootstrap, files } = bifrost_config::render(&gateway, &options)?;
+    let Some(file) = &arguments.output else {
+        if !files.is_empty() {
+            tracing::warn!(
+                "the configuration names files in '{SECRETS}', which are written only beside a file (-o FILE)"
+            );
+        }
+        print(&bootstrap)?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    // The bootstrap last: whoever watches it finds the rest.
+    let files = files.into_iter().map(|(name, text)| (folder_of(file).join(name), text));
+    for (file, text) in files.chain([(file.clone(), bootstrap)]) {
+        replace(&file, &text).with_context(|| format!("{} cannot be written", file.display()))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -44,6 +65,13 @@ pub(crate) fn print(text: &str) -> Result<()> {
     }
 }
 
+fn folder_of(file: &Path) -> &Path {
+    match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
 /// Writes beside the file and renames, so that whoever watches it never reads half of it.
 pub(crate) fn replace(file: &Path, text: &str) -> io::Result<()> {
     // The umask decides, as for any other file.
@@ -53,10 +81,8 @@ pub(crate) fn replace(file: &Path, text: &str) -> io::Result<()> {
 
 /// A file beside `file`, complete and on disk, to be renamed to it. It goes away with the value.
 pub(crate) fn stage(file: &Path, text: &str, mode: u32) -> io::Result<NamedTempFile> {
-    let directory = match file.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let directory = folder_of(file);
+    std::fs::create_dir_all(directory)?;
     let mut temporary = tempfile::Builder::new()
         .prefix(".bifrost-")
         .permissions(Permissions::from_mode(mode))

@@ -1,14 +1,14 @@
 //! `bifrost run`: check everything, start Envoy, stay until it ends or is to end.
 
-use std::fs::{OpenOptions, Permissions};
+use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io::Write as _;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use bifrost_config::{Gateway, RenderOptions};
+use bifrost_config::{Gateway, RenderOptions, Rendered};
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
@@ -20,12 +20,14 @@ use crate::documents::{counted, describe, gateway};
 use crate::envoy;
 use crate::output::print;
 use crate::sockets;
+use crate::system_ca;
 
 pub(crate) fn run(arguments: &Run) -> Result<ExitCode> {
     let Some(gateway) = gateway(&arguments.documents) else { return Ok(ExitCode::FAILURE) };
     let found = envoy::find(arguments.envoy.as_deref())?;
     let admin = arguments.documents.admin();
-    let options = RenderOptions { module: envoy::module(&arguments.module)?, admin, ..RenderOptions::default() };
+    let module = envoy::module(&arguments.module)?;
+    let system_ca = system_ca::needed(&gateway)?;
     let unavailable = sockets::unavailable(&gateway, admin);
     if !unavailable.is_empty() {
         for sentence in unavailable {
@@ -39,7 +41,13 @@ pub(crate) fn run(arguments: &Run) -> Result<ExitCode> {
         .permissions(Permissions::from_mode(0o700))
         .tempdir()
         .context("no temporary directory")?;
-    write_private(&envoy::configuration_file(directory.path()), &bifrost_config::render(&gateway, &options)?)?;
+    let folder = directory.path().to_str().context("the path of the temporary directory is not UTF-8")?.to_owned();
+    let options = RenderOptions { module, admin, folder, system_ca, ..RenderOptions::default() };
+    let Rendered { bootstrap, files } = bifrost_config::render(&gateway, &options)?;
+    for (name, text) in files {
+        write_private(&directory.path().join(name), &text)?;
+    }
+    write_private(&envoy::configuration_file(directory.path()), &bootstrap)?;
     // One thread, the main one: see `Envoy::start`.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(supervise(&gateway, &found, directory.path(), arguments))
@@ -163,6 +171,9 @@ impl Stop {
 }
 
 fn write_private(file: &Path, text: &str) -> Result<()> {
+    if let Some(folder) = file.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
     let mut options = OpenOptions::new();
     let mut file = options.write(true).create_new(true).mode(0o600).open(file)?;
     Ok(file.write_all(text.as_bytes())?)

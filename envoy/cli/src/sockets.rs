@@ -6,7 +6,7 @@
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr, TcpListener};
 
-use bifrost_config::{Gateway, VirtualCluster};
+use bifrost_config::{Gateway, Target, VirtualCluster};
 
 /// One sentence for each virtual cluster whose ports cannot be opened, and one for the admin port.
 pub(crate) fn unavailable(gateway: &Gateway, admin: SocketAddr) -> Vec<String> {
@@ -19,10 +19,13 @@ pub(crate) fn unavailable(gateway: &Gateway, admin: SocketAddr) -> Vec<String> {
 }
 
 fn of_virtual_cluster(virtual_cluster: &VirtualCluster) -> Option<String> {
-    let bootstrap = ("port".to_owned(), virtual_cluster.port);
-    let nodes = virtual_cluster.nodes().map(|(node, port)| (format!("port of node {node},"), port));
-    let mut failed = std::iter::once(bootstrap)
-        .chain(nodes)
+    let what = |target| match target {
+        Target::Bootstrap => "port".to_owned(),
+        Target::Node(id) => format!("port of node {id},"),
+    };
+    let mut failed = virtual_cluster
+        .ports()
+        .map(|(target, port)| (what(target), port))
         .filter_map(|(what, port)| Some((what, port, TcpListener::bind((virtual_cluster.bind, port)).err()?)));
     let (what, port, error) = failed.next()?;
     let more = match failed.count() {

@@ -1,14 +1,16 @@
 //! The `KafkaVirtualCluster` document as an operator writes it.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+mod listener;
+mod target;
 
-use bifrost_broker_address::NodePortRange;
+use std::collections::BTreeMap;
+
 use bifrost_core::limits::Limits;
 use bifrost_tenancy::{SharedTopic, TopicCreation};
-use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+
+pub use listener::{ClientAuthentication, Listener, ListenerTls, Sni};
+pub use target::{BootstrapServers, TargetCluster, TargetTls};
 
 /// One virtual cluster: where clients connect, which Kafka cluster stands behind it, what happens in between.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -73,39 +75,6 @@ pub struct Spec {
     pub limits: Limits,
 }
 
-/// The addresses of the virtual cluster: a bootstrap port and one port per node.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Listener {
-    /// IP address to listen on; all IPv4 addresses by default, `::` for all of both families.
-    #[serde(default = "any_ipv4")]
-    pub bind: IpAddr,
-    /// The bootstrap port.
-    pub port: u16,
-    /// Host name or IP address that clients are sent to.
-    pub advertised_host: String,
-    /// Ports of the nodes. Default: nodes 0-99 on `port + 1` to `port + 100`.
-    #[serde(default)]
-    pub node_ports: Option<Vec<NodePortRange>>,
-}
-
-/// The Kafka cluster behind the gateway.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct TargetCluster {
-    /// Servers to start from, as in Kafka's `bootstrap.servers`.
-    pub bootstrap_servers: BootstrapServers,
-}
-
-/// `"host:port,host:port"` or a list of `host:port`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BootstrapServers {
-    /// One text, comma separated.
-    Text(String),
-    /// A YAML list.
-    List(Vec<String>),
-}
-
 /// The names of a tenant: the fields of [`bifrost_tenancy::Config`], and with whom the names are shared. An empty prefix
 /// changes nothing and leaves every name of its kind visible.
 ///
@@ -158,37 +127,7 @@ pub struct FilterSpec {
     pub config: serde_json::Value,
 }
 
-fn any_ipv4() -> IpAddr {
-    IpAddr::V4(Ipv4Addr::UNSPECIFIED)
-}
-
 /// An optional field that may be left out but not be empty.
 fn not_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
-}
-
-impl<'de> Deserialize<'de> for BootstrapServers {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Servers;
-        impl<'de> Visitor<'de> for Servers {
-            type Value = BootstrapServers;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("\"host:port,host:port\" or a list of host:port")
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(BootstrapServers::Text(text.to_owned()))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-                let mut list = Vec::new();
-                while let Some(item) = items.next_element()? {
-                    list.push(item);
-                }
-                Ok(BootstrapServers::List(list))
-            }
-        }
-        deserializer.deserialize_any(Servers)
-    }
 }

@@ -3,8 +3,9 @@
 /// What the environment says about a variable.
 pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Expands `text`. `Ok(None)` when there is nothing to expand. The default stands in for a variable that is not
-/// set; one that is set to nothing expands to nothing. Expanded text is not expanded again.
+/// Expands `text`. `Ok(None)` when there is nothing to expand. Without a default a variable must be set, and not to nothing.
+/// The default stands in for a variable that is not set; one that is set to nothing expands to nothing then. Expanded text
+/// is not expanded again.
 pub(crate) fn expand(text: &str, lookup: Lookup<'_>) -> Result<Option<String>, String> {
     if !text.contains('$') {
         return Ok(None);
@@ -41,9 +42,14 @@ fn value_of(reference: &str, lookup: Lookup<'_>) -> Result<String, String> {
             "'${{{reference}}}' is not a variable; write ${{NAME}}, ${{NAME:default}}, or '$$' for a dollar sign"
         ));
     }
-    lookup(name)
-        .or_else(|| default.map(str::to_owned))
-        .ok_or_else(|| format!("environment variable '{name}' is not set; set it or write ${{{name}:default}}"))
+    match (lookup(name), default) {
+        (Some(value), None) if value.is_empty() => {
+            Err(format!("environment variable '{name}' is empty; set it, or write ${{{name}:}} if it may be empty"))
+        }
+        (Some(value), _) => Ok(value),
+        (None, Some(default)) => Ok(default.to_owned()),
+        (None, None) => Err(format!("environment variable '{name}' is not set; set it or write ${{{name}:default}}")),
+    }
 }
 
 #[cfg(test)]
@@ -86,6 +92,15 @@ mod tests {
             expanded("${PORT}"),
             Err("environment variable 'PORT' is not set; set it or write ${PORT:default}".to_owned())
         );
+    }
+
+    #[test]
+    fn an_empty_variable_is_refused_where_it_is_required() {
+        assert_eq!(
+            expanded("a${EMPTY}b"),
+            Err("environment variable 'EMPTY' is empty; set it, or write ${EMPTY:} if it may be empty".to_owned())
+        );
+        assert_eq!(expanded("a${EMPTY:}b"), Ok(Some("ab".to_owned())));
     }
 
     #[test]

@@ -7,23 +7,28 @@
 
 pub mod certificates;
 mod document;
+mod endpoints;
 mod expand;
+mod host_names;
 mod host_port;
 mod load;
 mod overlap;
 mod ports;
 mod problem;
 mod render;
+mod tls;
 mod validate;
 mod virtualization;
 mod yaml;
 
+pub use bifrost_broker_address::{HostPerNode, PortPerNode, Target};
 pub use document::{
-    ApiVersion, BootstrapServers, FilterSpec, KafkaVirtualCluster, Kind, Listener, Metadata, Spec, TargetCluster,
-    Virtualization,
+    ApiVersion, BootstrapServers, ClientAuthentication, FilterSpec, KafkaVirtualCluster, Kind, Listener, ListenerTls,
+    Metadata, Sni, Spec, TargetCluster, TargetTls, Virtualization,
 };
 pub use host_port::HostPort;
 pub use load::{Document, Loaded, load, parse};
 pub use problem::Problem;
-pub use render::{RenderOptions, plugin_config, render};
-pub use validate::{Gateway, VirtualCluster, validate};
+pub use render::{RenderOptions, Rendered, plugin_config, render};
+pub use tls::{ClientCertificates, DownstreamTls, KeyPair, PemFile, Roots, UpstreamTls, Verification};
+pub use validate::{Endpoints, Gateway, VirtualCluster, validate};

@@ -25,6 +25,11 @@ impl Document {
         problem(&self.file, self.index, &self.node, (path.to_owned(), message))
     }
 
+    /// The folder that paths in the document are relative to.
+    pub(crate) fn folder(&self) -> &Path {
+        self.file.parent().unwrap_or(Path::new(""))
+    }
+
     /// `file:line` of the field at `path`.
     pub(crate) fn place(&self, path: &str) -> String {
         format!("{}:{}", self.file.display(), self.node.line_of(path))

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use bifrost_broker_address::NodePortRange;
+use bifrost_broker_address::{Config, NodePortRange};
 
 use crate::load::Document;
 use crate::problem::Problem;
@@ -19,6 +19,8 @@ pub(crate) struct PortUse<'a> {
     bind: IpAddr,
     first: u16,
     last: u16,
+    /// Others may open it too that tell their clients by host names.
+    by_host: bool,
 }
 
 /// Port of the range's last node; `None` when it is past 65535 or the range is empty.
@@ -39,12 +41,22 @@ pub(crate) fn count(ranges: &[NodePortRange]) -> u64 {
 pub(crate) fn uses<'a>(document: &'a Document, virtual_cluster: &VirtualCluster) -> Vec<PortUse<'a>> {
     let bind = virtual_cluster.bind;
     let port = virtual_cluster.port;
+    let (slots, node_ports) = match &virtual_cluster.endpoints {
+        Config::PortPerNode(ports) => (ports.bootstrap_slots, ports.node_ports.as_slice()),
+        Config::HostPerNode(_) => (1, &[][..]),
+    };
+    let by_host = matches!(virtual_cluster.endpoints, Config::HostPerNode(_));
     let mut uses = Vec::new();
     if port > 0 {
-        let (path, what) = ("spec.listener.port".to_owned(), format!("port {port}"));
-        uses.push(PortUse { document, path, what, bind, first: port, last: port });
+        let last = port.saturating_add(slots.saturating_sub(1));
+        let (path, what) = if last == port {
+            ("spec.listener.port".to_owned(), format!("port {port}"))
+        } else {
+            ("spec.listener.bootstrapSlots".to_owned(), format!("ports {port}-{last} for bootstrap"))
+        };
+        uses.push(PortUse { document, path, what, bind, first: port, last, by_host });
     }
-    for range in &virtual_cluster.node_ports {
+    for range in node_ports {
         let Some(last) = last_port(range) else {
             continue;
         };
@@ -52,6 +64,7 @@ pub(crate) fn uses<'a>(document: &'a Document, virtual_cluster: &VirtualCluster)
         let listed = document.resource.spec.listener.node_ports.iter().flatten().position(|listed| listed == range);
         let (path, origin) = match listed {
             Some(index) => (format!("spec.listener.nodePorts[{index}]"), ""),
+            None if document.resource.spec.listener.max_node_id.is_some() => ("spec.listener.maxNodeId".to_owned(), ""),
             None => ("spec.listener.nodePorts".to_owned(), " (the default)"),
         };
         let what = if range.first_id == range.last_id {
@@ -59,7 +72,7 @@ pub(crate) fn uses<'a>(document: &'a Document, virtual_cluster: &VirtualCluster)
         } else {
             format!("ports {}-{last} of nodes {}-{}{origin}", range.first_port, range.first_id, range.last_id)
         };
-        uses.push(PortUse { document, path, what, bind, first: range.first_port, last });
+        uses.push(PortUse { document, path, what, bind, first: range.first_port, last, by_host: false });
     }
     uses
 }
@@ -73,7 +86,8 @@ pub(crate) fn conflicts(uses: &[PortUse<'_>], admin: SocketAddr, problems: &mut 
             problems.push(one.document.problem(&one.path, message));
         }
         for other in later.clone() {
-            if one.first <= other.last && other.first <= one.last && overlap(one.bind, other.bind) {
+            let shared = one.by_host && other.by_host && one.bind == other.bind;
+            if one.first <= other.last && other.first <= one.last && overlap(one.bind, other.bind) && !shared {
                 let owner = if std::ptr::eq(one.document, other.document) {
                     String::new()
                 } else {

@@ -3,26 +3,28 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
-use bifrost_broker_address::NodePortRange;
+pub use bifrost_broker_address::Config as Endpoints;
+use bifrost_broker_address::Target;
+use bifrost_chain::{Override, resolve};
 use bifrost_core::limits::Limits;
 
-use crate::document::{BootstrapServers, Listener, Virtualization};
+use crate::document::{BootstrapServers, Virtualization};
 use crate::host_port::{HostPort, check_host};
 use crate::load::{Document, Loaded};
 use crate::problem::Problem;
-use crate::{overlap, ports, virtualization};
+use crate::tls::{DownstreamTls, UpstreamTls, Verification};
+use crate::{endpoints, host_names, overlap, ports, tls, virtualization};
 
 /// Filters that this build can put into a chain besides the address rewriting that is always there.
 const FILTERS: &[&str] = &[];
-
-/// Node ids that have a port when the document names none: the first ones of most clusters.
-const DEFAULT_NODE_IDS: i32 = 100;
 
 /// A validated set: it can be rendered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gateway {
     /// Ordered by name.
     pub virtual_clusters: Vec<VirtualCluster>,
+    /// What works but is dangerous; sorted by file and line.
+    pub warnings: Vec<Problem>,
 }
 
 /// One virtual cluster with every default filled in.
@@ -32,14 +34,18 @@ pub struct VirtualCluster {
     pub name: String,
     /// IP address that the ports are opened on.
     pub bind: IpAddr,
-    /// The bootstrap port.
+    /// The bootstrap port; with a host per node, the only one.
     pub port: u16,
-    /// Host name or IP address that clients are sent to, an IPv6 address without brackets.
-    pub advertised_host: String,
-    /// Ports of the nodes; neither ids nor ports overlap.
-    pub node_ports: Vec<NodePortRange>,
+    /// The addresses that clients use.
+    pub endpoints: Endpoints,
+    /// TLS to the clients.
+    pub downstream_tls: Option<DownstreamTls>,
     /// At least one.
     pub bootstrap_servers: Vec<HostPort>,
+    /// Where bootstrap servers and nodes are, in place of what DNS says.
+    pub resolve: Vec<Override>,
+    /// TLS to the brokers.
+    pub upstream_tls: Option<UpstreamTls>,
     /// Names of the tenant; without it names pass as they are.
     pub tenancy: Option<bifrost_tenancy::Config>,
     /// Bounds of the data path.
@@ -47,14 +53,30 @@ pub struct VirtualCluster {
 }
 
 impl VirtualCluster {
-    /// The bootstrap address for clients.
-    pub fn advertised(&self) -> HostPort {
-        HostPort { host: self.advertised_host.clone(), port: self.port }
+    /// Every port that is opened, and what for: the bootstrap port first.
+    pub fn ports(&self) -> impl Iterator<Item = (Target, u16)> + '_ {
+        let ports = match &self.endpoints {
+            Endpoints::PortPerNode(ports) => Some(ports),
+            Endpoints::HostPerNode(_) => None,
+        };
+        let slots = ports.map_or(1, |ports| ports.bootstrap_slots);
+        let bootstrap = (self.port..=u16::MAX).take(usize::from(slots)).map(|port| (Target::Bootstrap, port));
+        let ranges = ports.map_or(&[][..], |ports| &ports.node_ports);
+        let nodes = ranges.iter().flat_map(|range| (range.first_id..=range.last_id).zip(range.first_port..=u16::MAX));
+        bootstrap.chain(nodes.map(|(id, port)| (Target::Node(id), port)))
     }
 
-    /// Every node that has a port, and the port: `(node id, port)`.
-    pub fn nodes(&self) -> impl Iterator<Item = (i32, u16)> + '_ {
-        self.node_ports.iter().flat_map(|range| (range.first_id..=range.last_id).zip(range.first_port..=u16::MAX))
+    /// The bootstrap address for clients.
+    pub fn advertised(&self) -> HostPort {
+        match &self.endpoints {
+            Endpoints::PortPerNode(ports) => HostPort {
+                host: ports.advertised_host.clone(),
+                port: ports.advertised_port(self.port).unwrap_or(self.port),
+            },
+            Endpoints::HostPerNode(hosts) => {
+                HostPort { host: hosts.bootstrap_host.clone(), port: hosts.advertised_port }
+            }
+        }
     }
 }
 
@@ -76,18 +98,21 @@ pub fn validate(loaded: Loaded, admin: SocketAddr) -> Result<Gateway, Vec<Proble
     let all_read = problems.is_empty();
     unique_names(&documents, &mut problems);
     let mut virtual_clusters = Vec::new();
+    let mut warnings = Vec::new();
     let mut uses = Vec::new();
     for document in &documents {
-        let mut check = Check { document, problems: &mut problems };
+        let mut check = Check { document, problems: &mut problems, warnings: &mut warnings };
         let virtual_cluster = check.virtual_cluster();
         uses.extend(ports::uses(document, &virtual_cluster));
         virtual_clusters.push(virtual_cluster);
     }
     ports::conflicts(&uses, admin, &mut problems);
+    host_names::overlaps(&documents, &virtual_clusters, &mut problems);
     overlap::check(&overlap::members(&documents, &virtual_clusters), all_read, &mut problems);
     if problems.is_empty() {
         virtual_clusters.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Gateway { virtual_clusters })
+        warnings.sort();
+        Ok(Gateway { virtual_clusters, warnings })
     } else {
         problems.sort();
         problems.dedup();
@@ -114,6 +139,7 @@ fn unique_names(documents: &[Document], problems: &mut Vec<Problem>) {
 struct Check<'a> {
     document: &'a Document,
     problems: &'a mut Vec<Problem>,
+    warnings: &'a mut Vec<Problem>,
 }
 
 impl Check<'_> {
@@ -122,8 +148,12 @@ impl Check<'_> {
         let resource = &self.document.resource;
         let spec = &resource.spec;
         self.name(&resource.metadata.name);
-        self.listener(&spec.listener);
+        let endpoints = endpoints::endpoints(self.document, self.problems);
+        let downstream_tls =
+            spec.listener.tls.as_ref().and_then(|tls| tls::listener(self.document, tls, self.problems));
         let bootstrap_servers = self.bootstrap_servers(&spec.target_cluster.bootstrap_servers);
+        self.resolve(&spec.target_cluster.resolve);
+        let upstream_tls = self.upstream_tls(&bootstrap_servers);
         if let Some(virtualization) = &spec.virtualization {
             for (path, message) in virtualization::findings(virtualization) {
                 self.report(&format!("spec.virtualization.{path}"), message);
@@ -135,9 +165,11 @@ impl Check<'_> {
             name: resource.metadata.name.clone(),
             bind: spec.listener.bind,
             port: spec.listener.port,
-            advertised_host: spec.listener.advertised_host.clone(),
-            node_ports: self.node_ports(&spec.listener),
+            endpoints,
+            downstream_tls,
             bootstrap_servers,
+            resolve: spec.target_cluster.resolve.clone(),
+            upstream_tls,
             tenancy: spec.virtualization.as_ref().map(Virtualization::tenancy),
             limits: spec.limits.clone(),
         }
@@ -163,102 +195,6 @@ impl Check<'_> {
         }
     }
 
-    fn listener(&mut self, listener: &Listener) {
-        if listener.port == 0 {
-            self.report("spec.listener.port", "must be from 1 to 65535");
-        }
-        if listener.bind.is_multicast() {
-            self.report("spec.listener.bind", format!("{} is a multicast address", listener.bind));
-        }
-        let host = &listener.advertised_host;
-        match host.parse::<IpAddr>() {
-            Ok(ip) if ip.is_unspecified() => self.report(
-                "spec.listener.advertisedHost",
-                format!("clients cannot connect to {ip}; write the host name or IP address they use"),
-            ),
-            Ok(_) => {}
-            Err(_) => {
-                if let Err(reason) = check_host(host) {
-                    self.report("spec.listener.advertisedHost", reason);
-                }
-            }
-        }
-    }
-
-    fn node_ports(&mut self, listener: &Listener) -> Vec<NodePortRange> {
-        const PATH: &str = "spec.listener.nodePorts";
-        let Some(ranges) = &listener.node_ports else {
-            let last_id = DEFAULT_NODE_IDS.saturating_sub(1);
-            let first_port = listener.port.saturating_add(1);
-            let range = NodePortRange { first_id: 0, last_id, first_port };
-            if listener.port == u16::MAX || ports::last_port(&range).is_none() {
-                self.report(
-                    PATH,
-                    format!(
-                        "the default needs {DEFAULT_NODE_IDS} ports above port {}, past 65535; choose a lower port or \
-                         set nodePorts",
-                        listener.port
-                    ),
-                );
-                return Vec::new();
-            }
-            return vec![range];
-        };
-        if ranges.is_empty() {
-            self.report(
-                PATH,
-                "at least one range is needed, or clients cannot reach any node; leave it out for nodes 0-99",
-            );
-        }
-        let mut good: Vec<(usize, NodePortRange)> = Vec::new();
-        for (index, range) in ranges.iter().enumerate() {
-            let path = format!("{PATH}[{index}]");
-            if range.first_id < 0 {
-                self.report(&format!("{path}.firstId"), "node ids start at 0");
-            } else if range.first_id > range.last_id {
-                self.report(
-                    &format!("{path}.lastId"),
-                    format!("{} is below firstId {}", range.last_id, range.first_id),
-                );
-            } else if range.first_port == 0 {
-                self.report(&format!("{path}.firstPort"), "must be from 1 to 65535");
-            } else if ports::last_port(range).is_none() {
-                self.report(
-                    &path,
-                    format!(
-                        "nodes {}-{} from port {} on need ports past 65535",
-                        range.first_id, range.last_id, range.first_port
-                    ),
-                );
-            } else {
-                for (other, earlier) in &good {
-                    if range.first_id <= earlier.last_id && earlier.first_id <= range.last_id {
-                        self.report(
-                            &path,
-                            format!(
-                                "node ids {}-{} overlap {}-{} of nodePorts[{other}]",
-                                range.first_id, range.last_id, earlier.first_id, earlier.last_id
-                            ),
-                        );
-                    }
-                }
-                good.push((index, *range));
-            }
-        }
-        let ranges: Vec<NodePortRange> = good.into_iter().map(|(_, range)| range).collect();
-        let count = ports::count(&ranges);
-        if count > ports::NODE_PORTS_MAX {
-            self.report(
-                PATH,
-                format!(
-                    "{count} node ports; at most {} per virtual cluster, because each is a socket of every worker",
-                    ports::NODE_PORTS_MAX
-                ),
-            );
-        }
-        ranges
-    }
-
     fn bootstrap_servers(&mut self, servers: &BootstrapServers) -> Vec<HostPort> {
         const PATH: &str = "spec.targetCluster.bootstrapServers";
         let texts: Vec<(String, &str)> = match servers {
@@ -280,6 +216,38 @@ impl Check<'_> {
             }
         }
         parsed
+    }
+
+    fn resolve(&mut self, overrides: &[Override]) {
+        for (index, entry) in overrides.iter().enumerate() {
+            let path = format!("spec.targetCluster.resolve[{index}]");
+            let host = &entry.host;
+            let is_host = host.parse::<IpAddr>().is_ok() || check_host(&host.replacen('*', "x", 1)).is_ok();
+            if !is_host {
+                let message = format!("'{host}' is not a host name; one '*' in it stands for any text");
+                self.report(&format!("{path}.host"), message);
+            }
+            if entry.address.is_unspecified() || entry.address.is_multicast() {
+                self.report(&format!("{path}.address"), format!("no broker is at {}", entry.address));
+            }
+        }
+    }
+
+    fn upstream_tls(&mut self, servers: &[HostPort]) -> Option<UpstreamTls> {
+        let tls = self.document.resource.spec.target_cluster.tls.as_ref()?;
+        let upstream = tls::upstream(self.document, tls, self.problems, self.warnings)?;
+        // Envoy takes the name of a server that is found by DNS for what its certificate must hold, and an IP address is
+        // no name. A list of IP addresses needs no DNS.
+        let overrides = &self.document.resource.spec.target_cluster.resolve;
+        let needs_dns = |server: &HostPort| !server.is_ip() && resolve(overrides, &server.host).is_none();
+        let mixed = servers.iter().any(HostPort::is_ip) && servers.iter().any(needs_dns);
+        if matches!(upstream.verification, Verification::ChainAndName(_)) && mixed {
+            self.report(
+                "spec.targetCluster.bootstrapServers",
+                "has host names beside IP addresses, whose certificates cannot be checked together; use only names or only addresses",
+            );
+        }
+        Some(upstream)
     }
 
     fn filters(&mut self) {

@@ -1,6 +1,7 @@
 //! Golden Envoy configurations, and what must hold for each of them.
 #![allow(clippy::unwrap_used, reason = "a failed expectation is a failed test, in helpers too")]
 
+mod certificates;
 mod common;
 
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::process::Command;
 
 use bifrost_chain::Config;
 use bifrost_config::{Gateway, RenderOptions, plugin_config, render, validate};
-use common::{admin, entries, expect, parsed, testdata};
+use common::{admin, entries, expect, parsed, testdata, write};
 use serde_json::Value;
 
 fn cases() -> Vec<(PathBuf, Gateway)> {
@@ -24,8 +25,17 @@ fn cases() -> Vec<(PathBuf, Gateway)> {
 #[test]
 fn rendered_configurations_are_as_expected() {
     for (case, gateway) in cases() {
-        expect(&case.join("expected.json"), &render(&gateway, &RenderOptions::default()).unwrap());
+        let rendered = render(&gateway, &RenderOptions::default()).unwrap();
+        expect(&case.join("expected.json"), &rendered.bootstrap);
+        if !rendered.files.is_empty() {
+            expect(&case.join("expected-files.txt"), &listed(&rendered.files));
+        }
     }
+}
+
+/// All files as one text.
+fn listed(files: &[(String, String)]) -> String {
+    files.iter().map(|(name, text)| format!("{name}\n{text}")).collect()
 }
 
 #[test]
@@ -40,11 +50,14 @@ fn the_order_of_documents_does_not_matter() {
 #[test]
 fn every_plugin_configuration_is_read_by_the_chain() {
     for (case, gateway) in cases() {
-        let rendered: Value = serde_json::from_str(&render(&gateway, &RenderOptions::default()).unwrap()).unwrap();
+        let rendered: Value =
+            serde_json::from_str(&render(&gateway, &RenderOptions::default()).unwrap().bootstrap).unwrap();
         let listeners = rendered["static_resources"]["listeners"].as_array().unwrap();
-        assert_eq!(listeners.len(), gateway.virtual_clusters.len());
-        for (listener, virtual_cluster) in listeners.iter().zip(&gateway.virtual_clusters) {
-            let wasm = &listener["filter_chains"][0]["filters"][0]["typed_config"]["config"];
+        let chains = || listeners.iter().flat_map(|listener| listener["filter_chains"].as_array().unwrap());
+        assert_eq!(chains().count(), gateway.virtual_clusters.len());
+        for virtual_cluster in &gateway.virtual_clusters {
+            let chain = chains().find(|chain| chain["name"] == *virtual_cluster.name).unwrap();
+            let wasm = &chain["filters"][0]["typed_config"]["config"];
             let config: Config = serde_json::from_str(wasm["configuration"]["value"].as_str().unwrap()).unwrap();
             assert_eq!(config, plugin_config(virtual_cluster), "{}", case.display());
             assert_eq!(wasm["vm_config"]["vm_id"], *virtual_cluster.name);
@@ -55,7 +68,8 @@ fn every_plugin_configuration_is_read_by_the_chain() {
 #[test]
 fn the_clusters_that_the_module_is_told_of_exist() {
     for (_, gateway) in cases() {
-        let rendered: Value = serde_json::from_str(&render(&gateway, &RenderOptions::default()).unwrap()).unwrap();
+        let rendered: Value =
+            serde_json::from_str(&render(&gateway, &RenderOptions::default()).unwrap().bootstrap).unwrap();
         let clusters = rendered["static_resources"]["clusters"].as_array().unwrap();
         for virtual_cluster in &gateway.virtual_clusters {
             let upstream = plugin_config(virtual_cluster).upstream;
@@ -76,14 +90,23 @@ fn envoy_accepts_every_golden_without_a_warning() {
     let directory = tempfile::tempdir().unwrap();
     for (case, gateway) in cases() {
         let file = directory.path().join("envoy.json");
-        let options = RenderOptions { module: module.clone(), ..RenderOptions::default() };
-        std::fs::write(&file, render(&gateway, &options).unwrap()).unwrap();
+        let folder = directory.path().to_str().unwrap().to_owned();
+        let system_ca = "system-ca.pem".to_owned();
+        let options = RenderOptions { module: module.clone(), folder, system_ca, ..RenderOptions::default() };
+        let rendered = render(&gateway, &options).unwrap();
+        for (name, text) in rendered.files {
+            write(directory.path(), &name, &text);
+            certificates::write_named_in(directory.path(), &text);
+        }
+        std::fs::write(&file, rendered.bootstrap).unwrap();
         let output = Command::new(&envoy)
             .args(["--mode", "validate", "--log-level", "warning", "-c"])
             .arg(&file)
+            .current_dir(directory.path())
             .output()
             .unwrap();
         let log = String::from_utf8_lossy(&output.stderr);
+        // Envoy validates what it was told of secrets only by warning.
         assert!(output.status.success(), "{}: {log}", case.display());
         assert!(!log.contains("[warning]"), "{}: {log}", case.display());
     }

@@ -106,6 +106,7 @@ impl Clients {
                 class_path.push(":");
                 class_path.push(self.tools.kafka_libs.join("*"));
                 let mut java = Command::new("java");
+                java.env("LD_PRELOAD", &self.tools.resolver);
                 java.args(["-Xmx768m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
                 java.arg("-cp").arg(class_path).arg("Client");
                 java
@@ -113,7 +114,7 @@ impl Clients {
             Family::Librdkafka => {
                 let mut librdkafka = Command::new(&self.tools.rdkafka_client);
                 // What went wrong is to be the end of its log.
-                librdkafka.env("RUST_BACKTRACE", "0");
+                librdkafka.env("RUST_BACKTRACE", "0").env("LD_PRELOAD", &self.tools.resolver);
                 librdkafka
             }
             Family::FranzGo => Command::new(&self.tools.go_client),

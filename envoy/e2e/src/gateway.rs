@@ -29,6 +29,12 @@ pub struct VirtualCluster {
     pub bootstrap_servers: String,
     /// What clients are told: the gateway's address, or that of a tap before it.
     pub advertised: Ipv4Addr,
+    /// Its part of the domain, with a host name for each node on a port that all of these virtual clusters share.
+    pub domain: Option<String>,
+    /// Entries of `spec.listener`, each with a comma before it.
+    pub listener: String,
+    /// Entries of `spec.targetCluster`, each with a comma before it.
+    pub target: String,
     /// Lines of YAML under `spec`, indented by two.
     pub more: String,
 }
@@ -39,6 +45,9 @@ impl VirtualCluster {
             name: name.to_owned(),
             bootstrap_servers: bootstrap_servers.to_owned(),
             advertised: GATEWAY_IP,
+            domain: None,
+            listener: String::new(),
+            target: String::new(),
             more: String::new(),
         }
     }
@@ -46,6 +55,24 @@ impl VirtualCluster {
     /// Sends clients to `ip`, where a tap relays to the gateway.
     pub fn advertised(mut self, ip: Ipv4Addr) -> VirtualCluster {
         self.advertised = ip;
+        self
+    }
+
+    /// Gives it host names `bootstrap.<domain>` and `broker-<id>.<domain>`.
+    pub fn domain(mut self, domain: &str) -> VirtualCluster {
+        self.domain = Some(domain.to_owned());
+        self
+    }
+
+    /// Adds `tls` to `spec.listener`.
+    pub fn listener_tls(mut self, tls: &str) -> VirtualCluster {
+        let _ = write!(self.listener, ", tls: {tls}");
+        self
+    }
+
+    /// Adds entries to `spec.targetCluster`.
+    pub fn target(mut self, entries: &str) -> VirtualCluster {
+        let _ = write!(self.target, ", {entries}");
         self
     }
 
@@ -156,8 +183,15 @@ impl Gateway {
 fn yaml(virtual_clusters: &[VirtualCluster], ports: &[PortBlock]) -> String {
     let mut text = String::new();
     for (cluster, block) in virtual_clusters.iter().zip(ports) {
-        let VirtualCluster { name, bootstrap_servers, advertised, more } = cluster;
-        let port = block.port(0);
+        let VirtualCluster { name, bootstrap_servers, advertised, domain, listener, target, more } = cluster;
+        let hosts = match domain {
+            None => format!("port: {}, advertisedHost: {advertised}", block.port(0)),
+            Some(domain) => {
+                let port = shared_port(virtual_clusters, ports).unwrap_or_default();
+                let sni = format!("{{ bootstrapHost: bootstrap.{domain}, nodeHost: broker-$(nodeId).{domain} }}");
+                format!("port: {port}, sni: {sni}")
+            }
+        };
         let _ = write!(
             text,
             "---
@@ -165,12 +199,18 @@ apiVersion: gateway.corp/v1alpha1
 kind: KafkaVirtualCluster
 metadata: {{ name: {name} }}
 spec:
-  listener: {{ bind: {GATEWAY_IP}, port: {port}, advertisedHost: {advertised} }}
-  targetCluster: {{ bootstrapServers: \"{bootstrap_servers}\" }}
+  listener: {{ bind: {GATEWAY_IP}, {hosts}{listener} }}
+  targetCluster: {{ bootstrapServers: \"{bootstrap_servers}\"{target} }}
 {more}"
         );
     }
     text
+}
+
+/// The port of all virtual clusters that have host names.
+fn shared_port(virtual_clusters: &[VirtualCluster], ports: &[PortBlock]) -> Option<u16> {
+    let first = virtual_clusters.iter().position(|cluster| cluster.domain.is_some())?;
+    Some(ports.get(first)?.port(0))
 }
 
 /// Envoy's process id and admin address, once `bifrost run` has printed its screen.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use nix::sys::signal::Signal;
 
+use crate::certificates::Issued;
 use crate::ports::PortBlock;
 use crate::process::{self, Process};
 use crate::run_dir::RunDir;
@@ -30,6 +31,10 @@ pub const MESSAGE_BYTES_MAX: u32 = 32 << 20;
 /// Where in the block of ports they are: node n at n, its controller at `CONTROLLERS` + n.
 const ZOOKEEPER: u16 = 50;
 const CONTROLLERS: u16 = 50;
+/// The TLS listeners of node n.
+const SERVER_TLS: u16 = 20;
+const MUTUAL_TLS: u16 = 30;
+const MISNAMED_TLS: u16 = 40;
 /// The second listener of node n at `RELAYED` + n.
 const RELAYED: u16 = 80;
 
@@ -52,19 +57,57 @@ struct Node {
     address: SocketAddrV4,
     /// Of the second listener.
     relayed: SocketAddrV4,
+    server_tls: u16,
+    mutual_tls: u16,
+    misnamed_tls: u16,
     folder: PathBuf,
     start: Mutex<Command>,
     process: Mutex<Option<Process>>,
 }
 
 /// What few tests want of their brokers.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Extra {
     /// A second listener, which advertises its ports at this address. Whoever bootstraps there keeps coming through it, so
     /// a relay at this address sees everything.
     pub relay: Option<Ipv4Addr>,
     /// Lines of `server.properties`; they win over ours.
     pub properties: &'static str,
+    /// TLS listeners, see [`Secure`].
+    pub tls: Option<Tls>,
+}
+
+/// TLS of the brokers. They advertise host names that only somebody with overrides can resolve: see [`Tls::host`].
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// Key and chain, and the CAs that the brokers trust.
+    pub certificate: Issued,
+}
+
+impl Tls {
+    /// What a certificate of the brokers has to be for.
+    pub const NAMES: [&'static str; 2] = ["*.kafka.test", "127.0.0.2"];
+
+    /// The host name of a node.
+    pub fn host(id: i32) -> String {
+        format!("broker-{id}.kafka.test")
+    }
+
+    /// A host name of a node that its certificate is not for.
+    pub fn wrong_host(id: i32) -> String {
+        format!("broker-{id}.elsewhere.test")
+    }
+}
+
+/// Which of the TLS listeners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secure {
+    /// For everybody.
+    Server,
+    /// For those who show a certificate.
+    Mutual,
+    /// Advertises host names that its certificate is not for.
+    Misnamed,
 }
 
 impl Kafka {
@@ -82,7 +125,7 @@ impl Kafka {
             .map(|id| {
                 let folder = run.folder(&format!("kafka-{id}"))?;
                 let file = folder.join("server.properties");
-                std::fs::write(&file, properties(version, id, nodes, &ports, &folder, extra))?;
+                std::fs::write(&file, properties(version, id, nodes, &ports, &folder, &extra))?;
                 let mut start = java(tools, version, "kafka.Kafka");
                 start.arg(file);
                 let address = SocketAddrV4::new(BROKER_IP, ports.port(id));
@@ -91,6 +134,9 @@ impl Kafka {
                     version,
                     address,
                     relayed: SocketAddrV4::new(BROKER_IP, ports.port(RELAYED + id)),
+                    server_tls: ports.port(SERVER_TLS + id),
+                    mutual_tls: ports.port(MUTUAL_TLS + id),
+                    misnamed_tls: ports.port(MISNAMED_TLS + id),
                     folder,
                     start: Mutex::new(start),
                     process: Mutex::new(None),
@@ -118,6 +164,19 @@ impl Kafka {
     pub fn bootstrap_servers(&self) -> String {
         let addresses: Vec<String> = self.nodes.iter().map(|node| node.address.to_string()).collect();
         addresses.join(",")
+    }
+
+    /// `host:port,host:port` of a TLS listener, by host name or by IP address.
+    pub fn secure_servers(&self, secure: Secure, by_name: bool) -> String {
+        let address = |node: &Node| {
+            let port = match secure {
+                Secure::Server => node.server_tls,
+                Secure::Mutual => node.mutual_tls,
+                Secure::Misnamed => node.misnamed_tls,
+            };
+            if by_name { format!("{}:{port}", Tls::host(node.id)) } else { format!("{BROKER_IP}:{port}") }
+        };
+        self.nodes.iter().map(address).collect::<Vec<_>>().join(",")
     }
 
     /// Addresses of the brokers, which no client may connect to.
@@ -280,15 +339,23 @@ fn java(tools: &Tools, version: Version, class: &str) -> Command {
     command
 }
 
-fn properties(version: Version, id: u16, nodes: u16, ports: &PortBlock, folder: &Path, extra: Extra) -> String {
+fn properties(version: Version, id: u16, nodes: u16, ports: &PortBlock, folder: &Path, extra: &Extra) -> String {
     let replicas = nodes.min(3);
     let in_sync = replicas.min(2);
     let relayed = match extra.relay {
         Some(relay) => format!(",RELAYED://{relay}:{}", ports.port(RELAYED + id)),
         None => String::new(),
     };
+    let secure = match extra.tls {
+        Some(_) => {
+            let (host, wrong_host) = (Tls::host(id.into()), Tls::wrong_host(id.into()));
+            let [server, mutual, misnamed] = [SERVER_TLS, MUTUAL_TLS, MISNAMED_TLS].map(|at| ports.port(at + id));
+            format!(",SERVER://{host}:{server},MUTUAL://{host}:{mutual},MISNAMED://{wrong_host}:{misnamed}")
+        }
+        None => String::new(),
+    };
     let mut text = format!(
-        "{identity}advertised.listeners=BROKER://{BROKER_IP}:{port}{relayed}
+        "{identity}advertised.listeners=BROKER://{BROKER_IP}:{port}{relayed}{secure}
 inter.broker.listener.name=BROKER
 log.dirs={data}
 auto.create.topics.enable=false
@@ -308,6 +375,16 @@ offsets.topic.num.partitions=6
         let _ = writeln!(
             text,
             "{topic}.replication.factor={replicas}\n{topic}.num.partitions=6\n{topic}.min.isr={in_sync}"
+        );
+    }
+    if let Some(Tls { certificate }) = &extra.tls {
+        let (store, authority) = (certificate.store(), certificate.authority());
+        let _ = writeln!(
+            text,
+            "ssl.keystore.type=PEM\nssl.keystore.location={}\nssl.truststore.type=PEM\nssl.truststore.location={}\n\
+             listener.name.mutual.ssl.client.auth=required",
+            store.display(),
+            authority.display()
         );
     }
     text.push_str(extra.properties);

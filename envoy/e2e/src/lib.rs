@@ -1,6 +1,7 @@
 //! Machinery of the end-to-end tests and the demo: it starts real brokers, a real gateway and real clients,
 //! and watches what goes over the wire.
 
+pub mod certificates;
 pub mod clients;
 pub mod connections;
 pub mod gateway;

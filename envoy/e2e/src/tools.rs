@@ -18,6 +18,8 @@ pub struct Tools {
     pub go_client: PathBuf,
     /// Our program on librdkafka.
     pub rdkafka_client: PathBuf,
+    /// Library for programs on the C library: it takes names under `.test` for this machine.
+    pub resolver: PathBuf,
     /// Interpreter that has `kafka-python`.
     pub python: PathBuf,
     /// The wasm module.
@@ -41,6 +43,7 @@ impl Tools {
             java_client: existing("BIFROST_E2E_JAVA_CLIENT")?,
             go_client: existing("BIFROST_E2E_GO_CLIENT")?,
             rdkafka_client: existing("BIFROST_E2E_RDKAFKA")?,
+            resolver: existing("BIFROST_E2E_RESOLVER")?,
             python: existing("BIFROST_E2E_PYTHON")?,
             module: existing("BIFROST_E2E_MODULE")?,
             bifrost: existing("BIFROST_E2E_BIFROST")?,

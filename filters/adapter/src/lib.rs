@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use bifrost_chain::{Closing, Connection, Route, Step, VirtualCluster};
+use bifrost_chain::{Arrival, Closing, Connection, Route, Step, VirtualCluster};
 use bifrost_core::fault::Fault;
 use bifrost_core::session::Flow;
 use bifrost_core::window::Window;
@@ -19,7 +19,7 @@ use proxy_wasm::traits::{Context, RootContext, StreamContext};
 use proxy_wasm::types::{Action, ContextType, PeerType};
 
 use host::{Buffer, BufferType, Level};
-use metrics::{Metrics, NO_PORT};
+use metrics::{Metrics, NO_ADDRESS};
 
 /// How often counters are flushed and deadlines of waiting connections are looked at.
 const TICK_MS: u32 = 500;
@@ -123,12 +123,14 @@ impl Context for Stream {}
 impl StreamContext for Stream {
     /// Pause: `tcp_proxy` chooses its upstream only when bytes are released, so everything said until then counts.
     fn on_new_connection(&mut self) -> Action {
-        let port = host::property(&["destination", "port"]).and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
-        let port = port.and_then(|bytes| u16::try_from(i64::from_le_bytes(bytes)).ok());
-        self.connection = port.and_then(|port| self.worker.cluster.connect(port));
+        let arrival = arrival();
+        self.connection = self.worker.cluster.connect(&arrival);
         if self.connection.is_none() {
-            self.worker.metrics.closed(NO_PORT);
-            host::log(Level::Warn, &format!("{}: closed: no address belongs to this port", peer()));
+            self.worker.metrics.closed(NO_ADDRESS);
+            let Arrival { port, server_name } = arrival;
+            let message =
+                format!("closed: no address of this virtual cluster: port {port}, server name '{server_name}'");
+            host::log(Level::Warn, &format!("{}: {message}", peer()));
             host::close();
         }
         Action::Pause
@@ -155,6 +157,7 @@ impl StreamContext for Stream {
     /// `Local`: Envoy has ended the connection, not the client. That is how a failed connect shows.
     fn on_downstream_close(&mut self, peer_type: PeerType) {
         if let (Some(connection), PeerType::Local) = (&mut self.connection, peer_type) {
+            log_upstream_failure(connection);
             connection.handle_upstream_lost(&mut &self.worker.metrics);
         }
     }
@@ -236,10 +239,16 @@ fn route(connection: &mut Connection, worker: &Worker, context_id: u32) -> Resul
     let mut metrics = &worker.metrics;
     match connection.route(&mut metrics)? {
         Route::Cluster(cluster) => host::set_filter_state("envoy.tcp_proxy.cluster", &cluster)?,
-        Route::Node { cluster, address } => {
+        Route::Node { cluster, address, server_name, subject_alt_name } => {
             host::set_filter_state("envoy.tcp_proxy.cluster", &cluster)?;
             host::set_filter_state("envoy.upstream.dynamic_host", &address.host)?;
             host::set_filter_state("envoy.upstream.dynamic_port", &address.port.to_string())?;
+            if let Some(name) = server_name {
+                host::set_filter_state("envoy.network.upstream_server_name", &name)?;
+            }
+            if let Some(name) = subject_alt_name {
+                host::set_filter_state("envoy.network.upstream_subject_alt_names", &name)?;
+            }
         }
     }
     if let Some(node_id) = connection.waits_for_node() {
@@ -247,6 +256,30 @@ fn route(connection: &mut Connection, worker: &Worker, context_id: u32) -> Resul
         worker.waiting.borrow_mut().insert(context_id, (node_id, deadline_ms));
     }
     Ok(())
+}
+
+/// Says why the upstream could not be connected to, when Envoy has a reason: a certificate that is not good, a refused
+/// connection.
+fn log_upstream_failure(connection: &Connection) {
+    let text = |path| String::from_utf8(host::property(path).unwrap_or_default()).unwrap_or_default();
+    let reason = text(&["upstream", "transport_failure_reason"]);
+    if reason.is_empty() {
+        return;
+    }
+    let at = text(&["upstream", "address"]);
+    let upstream = match connection.unanswered_node() {
+        Some((id, address)) => format!("node {id}, {}:{} at {at},", address.host, address.port),
+        None => format!("bootstrap server {at}"),
+    };
+    host::log(Level::Warn, &format!("{}: closed: {upstream} could not be connected to: {reason}", peer()));
+}
+
+/// Where the client's connection has arrived.
+fn arrival() -> Arrival {
+    let port = host::property(&["destination", "port"]).and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
+    let port = port.and_then(|bytes| u16::try_from(i64::from_le_bytes(bytes)).ok()).unwrap_or_default();
+    let server_name = host::property(&["connection", "requested_server_name"]).unwrap_or_default();
+    Arrival { port, server_name: String::from_utf8(server_name).unwrap_or_default() }
 }
 
 /// The client's address, for logs.

@@ -3,23 +3,28 @@
 //! Names: `bifrost.<virtual cluster>.<counter>` and `bifrost.<virtual cluster>.closed.<reason>`; Envoy shows them on its
 //! admin port under `wasmcustom.` and to Prometheus.
 
-use core::cell::Cell;
-use std::collections::BTreeMap;
+use core::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 
 use bifrost_chain::Closing;
 use bifrost_core::fault::Fault;
-use bifrost_core::host::{Counter, Host};
+use bifrost_core::host::{Counter, Host, Report};
 
-use crate::host;
+use crate::host::{self, Level};
 
-/// Reason label of connections on a port that belongs to nothing.
-pub(crate) const NO_PORT: &str = "port";
+/// Reason label of connections to an address that belongs to nothing.
+pub(crate) const NO_ADDRESS: &str = "address";
+
+/// Different reports that a worker makes; later ones are only counted.
+const REPORTS_MAX: usize = 1000;
 
 /// Metric ids, defined once. What is counted for every frame goes to the host from time to time only: a host call for
 /// each would be a good part of a small request's cost.
 pub(crate) struct Metrics {
     counters: Vec<Pending>,
     closed: BTreeMap<&'static str, u32>,
+    /// What the operator has been told.
+    reported: RefCell<BTreeSet<Report>>,
 }
 
 /// A counter and what the host has not been told yet.
@@ -35,9 +40,13 @@ impl Metrics {
         let counters = Counter::ALL
             .iter()
             .map(|(counter, name)| Ok(Pending { counter: *counter, id: define(name)?, by: Cell::new(0) }));
-        let reasons = Fault::REASONS.iter().chain(Closing::REASONS).chain([&NO_PORT]);
+        let reasons = Fault::REASONS.iter().chain(Closing::REASONS).chain([&NO_ADDRESS]);
         let closed = reasons.map(|reason| Ok((*reason, define(&format!("closed.{reason}"))?)));
-        Ok(Metrics { counters: counters.collect::<Result<_, Fault>>()?, closed: closed.collect::<Result<_, Fault>>()? })
+        Ok(Metrics {
+            counters: counters.collect::<Result<_, Fault>>()?,
+            closed: closed.collect::<Result<_, Fault>>()?,
+            reported: RefCell::default(),
+        })
     }
 
     /// Tells the host what has been counted.
@@ -70,6 +79,13 @@ impl Host for &Metrics {
     fn count(&mut self, counter: Counter, by: u64) {
         if let Some(pending) = self.counters.iter().find(|pending| pending.counter == counter) {
             pending.by.set(pending.by.get().saturating_add(by));
+        }
+    }
+
+    fn report(&mut self, report: Report) {
+        let mut reported = self.reported.borrow_mut();
+        if reported.len() < REPORTS_MAX && reported.insert(report) {
+            host::log(Level::Error, &report.to_string());
         }
     }
 }

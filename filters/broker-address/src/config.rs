@@ -1,17 +1,50 @@
 //! What an operator can set: where clients reach the bootstrap address and each node.
 
+use core::fmt;
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
-/// The addresses of one virtual cluster as its clients see them (port per node).
+use crate::pattern::HostPattern;
+
+/// The addresses of one virtual cluster as its clients see them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Config {
+    /// One host, a port for each node.
+    PortPerNode(PortPerNode),
+    /// One port, a host name for each node, told apart by the server name of the TLS handshake (SNI).
+    HostPerNode(HostPerNode),
+}
+
+/// One host, a port for each node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Config {
+pub struct PortPerNode {
     /// Host name that clients are sent to, for every node.
     pub advertised_host: String,
-    /// Port of the bootstrap address. Connections that arrive here may go to any bootstrap server.
+    /// First port of the bootstrap address. Connections that arrive here may go to any bootstrap server.
     pub bootstrap_port: u16,
+    /// How many ports from `bootstrap_port` upwards are bootstrap addresses; at least 1.
+    #[serde(default = "one")]
+    pub bootstrap_slots: u16,
     /// Which port belongs to which node id. Ranges overlap neither in ids nor in ports.
     pub node_ports: Vec<NodePortRange>,
+    /// What clients have to add to a port of ours, where something before the gateway moves ports.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub advertised_offset: i32,
+}
+
+/// One port, a host name for each node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HostPerNode {
+    /// Name of the bootstrap address. Connections to it may go to any bootstrap server.
+    pub bootstrap_host: String,
+    /// Names of the nodes.
+    pub node_host: HostPattern,
+    /// The port that clients are sent to.
+    pub advertised_port: u16,
 }
 
 /// Node ids `first_id..=last_id` on the ports from `first_port` upwards.
@@ -26,7 +59,16 @@ pub struct NodePortRange {
     pub first_port: u16,
 }
 
-/// What a port of the gateway stands for.
+/// Where a client's connection has arrived.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Arrival {
+    /// The port of the gateway.
+    pub port: u16,
+    /// The server name of the TLS handshake; empty without one.
+    pub server_name: String,
+}
+
+/// What an address of the gateway stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// Any bootstrap server.
@@ -35,11 +77,51 @@ pub enum Target {
     Node(i32),
 }
 
+/// The address of a node that clients are sent to. Displays as `host:port`, an IPv6 address in brackets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advertised<'a> {
+    /// Host name or IP address.
+    pub host: Cow<'a, str>,
+    /// TCP port.
+    pub port: u16,
+}
+
+impl fmt::Display for Advertised<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Advertised { host, port } = self;
+        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+    }
+}
+
 impl Config {
-    /// What `port` stands for, or `None` when it belongs to nothing.
+    /// What the address of a connection stands for, or `None` when it belongs to nothing.
     #[must_use]
-    pub fn target(&self, port: u16) -> Option<Target> {
-        if port == self.bootstrap_port {
+    pub fn target(&self, arrival: &Arrival) -> Option<Target> {
+        match self {
+            Config::PortPerNode(ports) => ports.target(arrival.port),
+            Config::HostPerNode(hosts) => hosts.target(&arrival.server_name),
+        }
+    }
+
+    /// Where clients reach node `id`, or `None` when they cannot.
+    #[must_use]
+    pub fn advertised(&self, id: i32) -> Option<Advertised<'_>> {
+        match self {
+            Config::PortPerNode(ports) => {
+                let host = Cow::Borrowed(ports.advertised_host.as_str());
+                Some(Advertised { host, port: ports.advertised_port(ports.port(id)?)? })
+            }
+            Config::HostPerNode(hosts) => {
+                let host = Cow::Owned(hosts.node_host.host(id));
+                (id >= 0).then_some(Advertised { host, port: hosts.advertised_port })
+            }
+        }
+    }
+}
+
+impl PortPerNode {
+    fn target(&self, port: u16) -> Option<Target> {
+        if port.checked_sub(self.bootstrap_port).is_some_and(|slot| slot < self.bootstrap_slots) {
             return Some(Target::Bootstrap);
         }
         self.node_ports.iter().find_map(|range| range.node_id(port)).map(Target::Node)
@@ -50,6 +132,33 @@ impl Config {
     pub fn port(&self, id: i32) -> Option<u16> {
         self.node_ports.iter().find_map(|range| range.port(id))
     }
+
+    /// What clients are told for a port of ours; `None` when there is no such port.
+    #[must_use]
+    pub fn advertised_port(&self, port: u16) -> Option<u16> {
+        let port = i32::from(port).checked_add(self.advertised_offset)?;
+        u16::try_from(port).ok().filter(|port| *port > 0)
+    }
+}
+
+impl HostPerNode {
+    /// What the host name stands for, or `None` when it belongs to nothing.
+    #[must_use]
+    pub fn target(&self, host: &str) -> Option<Target> {
+        if host.eq_ignore_ascii_case(&self.bootstrap_host) {
+            return Some(Target::Bootstrap);
+        }
+        self.node_host.node_id(host).map(Target::Node)
+    }
+}
+
+fn one() -> u16 {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(offset: &i32) -> bool {
+    *offset == 0
 }
 
 impl NodePortRange {
@@ -71,31 +180,93 @@ impl NodePortRange {
 mod tests {
     use super::*;
 
-    fn config() -> Config {
-        Config {
+    fn ports() -> PortPerNode {
+        PortPerNode {
             advertised_host: "gateway".into(),
-            bootstrap_port: 9093,
+            bootstrap_port: 9090,
+            bootstrap_slots: 4,
             node_ports: vec![
                 NodePortRange { first_id: 0, last_id: 9, first_port: 9094 },
                 NodePortRange { first_id: 1001, last_id: 1003, first_port: 9200 },
             ],
+            advertised_offset: 0,
         }
+    }
+
+    fn hosts() -> Config {
+        Config::HostPerNode(HostPerNode {
+            bootstrap_host: "bootstrap.orders.test".into(),
+            node_host: HostPattern::parse("broker-$(nodeId).orders.test").unwrap(),
+            advertised_port: 443,
+        })
+    }
+
+    fn port(port: u16) -> Arrival {
+        Arrival { port, ..Arrival::default() }
+    }
+
+    fn name(server_name: &str) -> Arrival {
+        Arrival { port: 9093, server_name: server_name.to_owned() }
     }
 
     #[test]
     fn every_port_stands_for_the_node_that_it_is_given_to() {
-        let config = config();
+        let config = Config::PortPerNode(ports());
         for id in (0..=9).chain(1001..=1003) {
-            let port = config.port(id).unwrap();
-            assert_eq!(config.target(port), Some(Target::Node(id)));
+            let advertised = config.advertised(id).unwrap();
+            assert_eq!(advertised.host, "gateway");
+            assert_eq!(config.target(&port(advertised.port)), Some(Target::Node(id)));
         }
     }
 
     #[test]
     fn ids_and_ports_outside_the_ranges_stand_for_nothing() {
-        let config = config();
-        assert_eq!((config.port(-1), config.port(10), config.port(1004)), (None, None, None));
-        assert_eq!((config.target(9104), config.target(9203), config.target(1)), (None, None, None));
-        assert_eq!(config.target(9093), Some(Target::Bootstrap));
+        let config = Config::PortPerNode(ports());
+        for id in [-1, 10, 1000, 1004, i32::MAX, i32::MIN] {
+            assert_eq!(config.advertised(id), None, "{id}");
+        }
+        for outside in [9104, 9203, 9199, 9089, 1] {
+            assert_eq!(config.target(&port(outside)), None, "{outside}");
+        }
+        for bootstrap in 9090..=9093 {
+            assert_eq!(config.target(&port(bootstrap)), Some(Target::Bootstrap));
+        }
+    }
+
+    #[test]
+    fn clients_are_told_ports_that_something_before_the_gateway_has_moved() {
+        for (offset, told) in
+            [(0, Some(9094)), (10_000, Some(19_094)), (-9000, Some(94)), (60_000, None), (-9094, None)]
+        {
+            let config = Config::PortPerNode(PortPerNode { advertised_offset: offset, ..ports() });
+            assert_eq!(config.advertised(0).map(|advertised| advertised.port), told, "{offset}");
+            assert_eq!(config.target(&port(9094)), Some(Target::Node(0)), "arrivals are on our own port");
+        }
+    }
+
+    #[test]
+    fn every_host_stands_for_the_node_that_it_is_given_to() {
+        let config = hosts();
+        for id in [0, 7, 1001, i32::MAX] {
+            let advertised = config.advertised(id).unwrap();
+            assert_eq!(advertised.port, 443);
+            assert_eq!(config.target(&name(&advertised.host)), Some(Target::Node(id)));
+        }
+        assert_eq!(config.target(&name("Bootstrap.Orders.test")), Some(Target::Bootstrap));
+        assert_eq!(config.advertised(-1), None);
+    }
+
+    #[test]
+    fn unknown_hosts_stand_for_nothing() {
+        for host in ["", "orders.test", "bootstrap.payments.test", "broker-x.orders.test", "broker-1.orders.test.evil"]
+        {
+            assert_eq!(hosts().target(&name(host)), None, "{host}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_written_as_kafka_writes_it() {
+        let address = |host: &'static str| Advertised { host: host.into(), port: 1 }.to_string();
+        assert_eq!((address("gw").as_str(), address("::1").as_str()), ("gw:1", "[::1]:1"));
     }
 }

@@ -7,13 +7,14 @@
 //!
 //! Every address met is learned, so that connections to a node's port find the node.
 //!
-//! A node whose id has no port is left out, and FindCoordinator answers COORDINATOR_NOT_AVAILABLE for it: a client is
+//! A node whose id has no address here is left out, and FindCoordinator answers COORDINATOR_NOT_AVAILABLE for it: a client is
 //! never shown a broker's real address.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "a test that overflows fails, and that is all"))]
 
 mod config;
 mod nodes;
+mod pattern;
 mod values;
 
 use core::ops::Range;
@@ -23,13 +24,14 @@ use std::rc::Rc;
 use bifrost_core::edits::Edits;
 use bifrost_core::fault::Fault;
 use bifrost_core::filter::{Context, Direction, Filter, FilterConfig, Message, Plan};
-use bifrost_core::host::{Counter, Host};
+use bifrost_core::host::{Counter, Host, Report};
 use bifrost_core::protocol::{Api, ApiKey, Entity, Field, Kind, VersionRange, api};
 use bifrost_core::reader::{Width, string_bytes};
 use bifrost_core::walker::{Array, Event, Value, holds};
 
-pub use config::{Config, NodePortRange, Target};
+pub use config::{Advertised, Arrival, Config, HostPerNode, NodePortRange, PortPerNode, Target};
 pub use nodes::{Address, Nodes};
+pub use pattern::HostPattern;
 
 /// COORDINATOR_NOT_AVAILABLE: clients ask again later.
 const COORDINATOR_NOT_AVAILABLE: i16 = 15;
@@ -110,7 +112,7 @@ struct Answer {
     host: Option<HostField>,
     met: Vec<(i32, Address)>,
     endpoints: Option<Endpoints>,
-    /// The element in which an address without a port was met has to go.
+    /// The element in which an address was met that clients cannot be given another for has to go.
     drop_element: bool,
     /// FindCoordinator up to v3: where its error code lies.
     error_at: Option<Range<usize>>,
@@ -214,9 +216,10 @@ impl Connection {
         let answer = &mut self.response;
         // An empty host is Kafka's "none", for instance of a coordinator that is not available.
         let Some(real) = answer.host.take() else { return Ok(()) };
-        let port = answer.node_id.and_then(|id| Some((id, self.config.port(id)?)));
-        let Some((id, port)) = port else {
+        let advertised = answer.node_id.and_then(|id| Some((id, self.config.advertised(id)?)));
+        let Some((id, Advertised { host: advertised_host, port })) = advertised else {
             host.count(Counter::NodesUnmapped, 1);
+            host.report(Report::NodeUnmapped(answer.node_id.unwrap_or(-1)));
             if message.api.key == ApiKey::FIND_COORDINATOR {
                 edits.replace(real.range, string_bytes(real.width, "")?);
                 edits.replace(value.range.clone(), (-1i32).to_be_bytes().to_vec());
@@ -236,7 +239,7 @@ impl Connection {
             let address = value.number().and_then(|port| nodes::address(&real.text, port));
             answer.met.extend(address.map(|address| (id, address)));
         }
-        edits.replace(real.range, string_bytes(real.width, &self.config.advertised_host)?);
+        edits.replace(real.range, string_bytes(real.width, &advertised_host)?);
         let port = match value.range.len() {
             2 => port.to_be_bytes().to_vec(),
             _ => i32::from(port).to_be_bytes().to_vec(),

@@ -77,7 +77,9 @@ impl Nodes {
 
 /// The address, when it is one that can be connected to and stored.
 pub(crate) fn address(host: &str, port: i64) -> Option<Address> {
-    let plain = host.bytes().all(|byte| byte.is_ascii_graphic());
+    // What host names, IPv4 and IPv6 addresses are made of: lists of names are separated by something else.
+    let plain =
+        host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b':' | b'%'));
     let port = u16::try_from(port).ok().filter(|port| *port != 0)?;
     (plain && !host.is_empty() && host.len() <= HOST_BYTES_MAX).then(|| Address { host: host.to_owned(), port })
 }
@@ -100,6 +102,8 @@ fn decode(bytes: &[u8]) -> Known {
 
 #[cfg(test)]
 mod tests {
+    use bifrost_core::host::Report;
+
     use super::*;
 
     #[derive(Default)]
@@ -132,6 +136,8 @@ mod tests {
         fn count(&mut self, _: Counter, by: u64) {
             self.learned += by;
         }
+
+        fn report(&mut self, _: Report) {}
     }
 
     fn node(id: i32, host: &str) -> (i32, Address) {
@@ -183,7 +189,7 @@ mod tests {
 
     #[test]
     fn hosts_that_are_no_host_names_are_not_believed() {
-        for host in ["", "a b", "a\nb", "\u{e9}", &"x".repeat(256)] {
+        for host in ["", "a b", "a\nb", "\u{e9}", "a,b", "a/b", &"x".repeat(256)] {
             assert_eq!(address(host, 9092), None, "{host:?}");
         }
         assert_eq!((address("b", 0), address("b", -1), address("b", 65_536)), (None, None, None));

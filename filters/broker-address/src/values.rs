@@ -1,6 +1,6 @@
 //! Addresses that hide in configuration values: DescribeConfigs of a broker shows its listeners and the quorum.
 
-use crate::config::Config;
+use crate::config::{Advertised, Config};
 
 /// DescribeConfigs resource type of brokers (ConfigResource.Type.BROKER).
 pub(crate) const BROKER_RESOURCE: i64 = 4;
@@ -14,40 +14,48 @@ pub(crate) fn shown(config: &Config, name: &str, node_id: Option<i32>, value: &s
         // These name no node id, so there is nothing to put in the place of their addresses.
         "controller.quorum.bootstrap.servers" | "zookeeper.connect" => Some(String::new()),
         // Kafka before 3.0.
-        "host.name" | "advertised.host.name" => Some(config.advertised_host.clone()),
+        "host.name" | "advertised.host.name" => {
+            Some(advertised(config, node_id).map_or_else(String::new, |address| address.host.into_owned()))
+        }
         "port" | "advertised.port" => {
-            Some(node_id.and_then(|id| config.port(id)).map_or_else(String::new, |port| port.to_string()))
+            Some(advertised(config, node_id).map_or_else(String::new, |address| address.port.to_string()))
         }
         _ => None,
     }
 }
 
+fn advertised(config: &Config, node_id: Option<i32>) -> Option<Advertised<'_>> {
+    config.advertised(node_id?)
+}
+
 /// `NAME://host:port,...` with the node's virtual address under every listener name.
 fn listeners(config: &Config, node_id: Option<i32>, value: &str) -> String {
-    let Some(port) = node_id.and_then(|id| config.port(id)) else { return String::new() };
+    let Some(address) = advertised(config, node_id) else { return String::new() };
     let names = value.split(',').filter_map(|listener| listener.trim().split_once("://"));
-    let shown = names.map(|(name, _)| format!("{name}://{}:{port}", config.advertised_host));
+    let shown = names.map(|(name, _)| format!("{name}://{address}"));
     shown.collect::<Vec<_>>().join(",")
 }
 
 /// `id@host:port,...` with virtual addresses; voters whose id has no port are left out.
 fn voters(config: &Config, value: &str) -> String {
     let ids = value.split(',').filter_map(|voter| voter.trim().split_once('@')?.0.parse().ok());
-    let shown = ids.filter_map(|id: i32| Some(format!("{id}@{}:{}", config.advertised_host, config.port(id)?)));
+    let shown = ids.filter_map(|id: i32| Some(format!("{id}@{}", config.advertised(id)?)));
     shown.collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::NodePortRange;
+    use crate::config::{NodePortRange, PortPerNode};
 
     fn config() -> Config {
-        Config {
+        Config::PortPerNode(PortPerNode {
             advertised_host: "gw".into(),
             bootstrap_port: 9093,
+            bootstrap_slots: 1,
             node_ports: vec![NodePortRange { first_id: 0, last_id: 2, first_port: 9094 }],
-        }
+            advertised_offset: 0,
+        })
     }
 
     #[test]
@@ -67,6 +75,13 @@ mod tests {
     fn quorum_voters_are_shown_where_clients_reach_them() {
         let shown = shown(&config(), "controller.quorum.voters", Some(1), "0@10.0.0.1:9093,9@10.0.0.9:9093");
         assert_eq!(shown.as_deref(), Some("0@gw:9094"));
+    }
+
+    #[test]
+    fn hosts_and_ports_of_old_brokers_are_those_of_the_node() {
+        assert_eq!(shown(&config(), "host.name", Some(1), "10.0.0.1").as_deref(), Some("gw"));
+        assert_eq!(shown(&config(), "advertised.port", Some(1), "9092").as_deref(), Some("9095"));
+        assert_eq!(shown(&config(), "host.name", None, "10.0.0.1").as_deref(), Some(""));
     }
 
     #[test]

@@ -5,6 +5,8 @@ use bifrost_core::limits::Limits;
 use bifrost_tenancy as tenancy;
 use serde::{Deserialize, Serialize};
 
+use crate::resolve::Override;
+
 /// Configuration of one virtual cluster, as the renderer writes it and the module reads it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -31,4 +33,29 @@ pub struct Upstream {
     pub bootstrap_cluster: String,
     /// Dynamic forward proxy cluster that connects to the node whose address the module names.
     pub node_cluster: String,
+    /// What TLS to a node needs of its name.
+    #[serde(default, skip_serializing_if = "ServerNames::is_none")]
+    pub server_names: ServerNames,
+    /// Where nodes are, in place of what DNS says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resolve: Vec<Override>,
+}
+
+/// What TLS to a node needs of its name. That of the bootstrap servers is Envoy's own business.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ServerNames {
+    /// Nothing: plaintext, so there is no TLS.
+    #[default]
+    None,
+    /// The node is told which host is meant (SNI).
+    Sent,
+    /// In addition its certificate must be for that host.
+    Verified,
+}
+
+impl ServerNames {
+    fn is_none(&self) -> bool {
+        *self == ServerNames::None
+    }
 }

@@ -8,8 +8,10 @@
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "a test that overflows fails, and that is all"))]
 
 mod config;
+mod resolve;
 
 use core::fmt;
+use core::net::IpAddr;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -23,7 +25,9 @@ use bifrost_core::session::{Action, Flow, Session};
 use bifrost_core::window::Window;
 use bifrost_tenancy::Tenancy;
 
-pub use config::{Config, Upstream};
+pub use bifrost_broker_address::Arrival;
+pub use config::{Config, ServerNames, Upstream};
+pub use resolve::{Override, resolve};
 
 /// The gateway asks for nodes with Metadata of this version, known to every broker since 0.10 ...
 const ASK_VERSION: i16 = 1;
@@ -71,14 +75,14 @@ impl VirtualCluster {
         &self.config.limits
     }
 
-    /// A connection that arrived on `port`, or `None` when the port belongs to nothing.
+    /// A connection that has arrived, or `None` when its address belongs to nothing.
     #[must_use]
-    pub fn connect(&self, port: u16) -> Option<Connection> {
+    pub fn connect(&self, arrival: &Arrival) -> Option<Connection> {
         Some(Connection {
             config: Rc::clone(&self.config),
             nodes: Rc::clone(&self.nodes),
             session: Session::new(Rc::clone(&self.chain)),
-            target: self.config.broker_address.target(port)?,
+            target: self.config.broker_address.target(arrival)?,
             asking: false,
             unanswered: None,
         })
@@ -96,6 +100,10 @@ pub enum Route {
         cluster: String,
         /// Where the node is.
         address: Address,
+        /// The host name to send in the TLS handshake (SNI). IP addresses are not sent (RFC 6066).
+        server_name: Option<String>,
+        /// The name or IP address that the node's certificate must be for.
+        subject_alt_name: Option<String>,
     },
 }
 
@@ -168,12 +176,31 @@ impl Connection {
         let Target::Node(id) = self.target else { return Ok(Route::Cluster(upstream.bootstrap_cluster.clone())) };
         if let Some(address) = self.nodes.borrow_mut().find(id, host) {
             self.unanswered = Some(address.clone());
-            return Ok(Route::Node { cluster: upstream.node_cluster.clone(), address });
+            return Ok(self.to_node(address));
         }
         self.asking = true;
         self.session.hold(true);
         self.session.send(ApiKey::METADATA, ASK_VERSION, &ASK_BODY)?;
         Ok(Route::Cluster(upstream.bootstrap_cluster.clone()))
+    }
+
+    fn to_node(&self, address: Address) -> Route {
+        let upstream = &self.config.upstream;
+        // An IP address in the form in which certificates are compared, without zeros that mean nothing.
+        let ip = address.host.parse::<IpAddr>().ok().map(|ip| ip.to_string());
+        let is_ip = ip.is_some();
+        let name = ip.unwrap_or_else(|| address.host.clone());
+        // Only the connection goes elsewhere; the node is called by the name that it has.
+        let address = match resolve(&upstream.resolve, &address.host) {
+            Some(ip) => Address { host: ip.to_string(), ..address },
+            None => address,
+        };
+        Route::Node {
+            cluster: upstream.node_cluster.clone(),
+            address,
+            server_name: (upstream.server_names != ServerNames::None && !is_ip).then(|| name.clone()),
+            subject_alt_name: (upstream.server_names == ServerNames::Verified).then_some(name),
+        }
     }
 
     /// The node whose address is being asked for.
@@ -216,12 +243,22 @@ impl Connection {
         self.session.handle_upstream(window, host)
     }
 
+    /// The node that the connection was led to, and its address, as long as nothing has come from there.
+    #[must_use]
+    pub fn unanswered_node(&self) -> Option<(i32, &Address)> {
+        match self.target {
+            Target::Node(id) => Some((id, self.unanswered.as_ref()?)),
+            Target::Bootstrap => None,
+        }
+    }
+
     /// The gateway's side has ended the connection, as it does when the upstream cannot be reached. An address where
     /// nobody ever answered is forgotten, so that a node that has moved is found again by asking.
     pub fn handle_upstream_lost(&mut self, host: &mut dyn Host) {
-        if let (Target::Node(id), Some(address)) = (self.target, self.unanswered.take()) {
-            self.nodes.borrow_mut().forget(id, &address, host);
+        if let Some((id, address)) = self.unanswered_node() {
+            self.nodes.borrow_mut().forget(id, address, host);
         }
+        self.unanswered = None;
     }
 
     /// The next thing to do; to be called until it gives `None`.

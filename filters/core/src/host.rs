@@ -1,5 +1,7 @@
 //! What the core and its filters may ask of the process around them.
 
+use core::fmt;
+
 /// Things that are counted. The adapter maps each to one Envoy counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counter {
@@ -38,6 +40,25 @@ impl Counter {
     ];
 }
 
+/// What whoever runs the gateway has to know, and no connection is closed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Report {
+    /// This node of the target cluster has no address that clients could be given, so it is left out of answers.
+    NodeUnmapped(i32),
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Report::NodeUnmapped(id) => write!(
+                f,
+                "node {id} of the target cluster has no port here and is left out of what clients are told; partitions \
+                 that it leads cannot be reached: add its id to spec.listener.nodePorts, or raise maxNodeId"
+            ),
+        }
+    }
+}
+
 /// State that all workers of one virtual cluster share, and counters. Implemented by the packaging (proxy-wasm, tests).
 pub trait Host {
     /// The value under `key` and its version for [`Host::set_shared`].
@@ -48,4 +69,7 @@ pub trait Host {
 
     /// Adds `by` to a counter.
     fn count(&mut self, counter: Counter, by: u64);
+
+    /// Tells the operator. The same may be reported again and again; once is enough to be told.
+    fn report(&mut self, report: Report);
 }

@@ -10,7 +10,7 @@ use core::ops::Range;
 
 use bifrost_chain::{Connection, Step};
 use bifrost_core::fault::Fault;
-use bifrost_core::host::{Counter, Host};
+use bifrost_core::host::{Counter, Host, Report};
 use bifrost_core::session::Flow;
 use bifrost_core::window::Window;
 use bifrost_testkit::driver::Driven;
@@ -166,6 +166,10 @@ impl Host for OutsideHost<'_> {
     fn count(&mut self, counter: Counter, by: u64) {
         leave_count(self.host, counter, by);
     }
+
+    fn report(&mut self, report: Report) {
+        leave_report(self.host, report);
+    }
 }
 
 #[inline(never)]
@@ -181,5 +185,11 @@ fn leave_set_shared(host: &mut dyn Host, key: &str, value: &[u8], version: u32) 
 #[inline(never)]
 fn leave_count(host: &mut dyn Host, counter: Counter, by: u64) {
     host.count(counter, by);
+    black_box(());
+}
+
+#[inline(never)]
+fn leave_report(host: &mut dyn Host, report: Report) {
+    host.report(report);
     black_box(());
 }

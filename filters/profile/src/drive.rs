@@ -1,7 +1,8 @@
 //! Drives a connection through a workload and counts its host calls.
 
 use anyhow::{Context as _, Result, ensure};
-use bifrost_chain::{Config, Connection, Upstream, VirtualCluster};
+use bifrost_broker_address::{Arrival, Config as BrokerAddress};
+use bifrost_chain::{Config, Connection, ServerNames, Upstream, VirtualCluster};
 use bifrost_core::fault::Fault;
 use bifrost_core::limits::Limits;
 use bifrost_testkit::addresses;
@@ -75,15 +76,25 @@ impl Chain {
             ..bifrost_tenancy::Config::default()
         });
         let broker_address = addresses::config("gateway.corp.net");
-        let port = broker_address.bootstrap_port;
+        let arrival = match &broker_address {
+            BrokerAddress::PortPerNode(ports) => Arrival { port: ports.bootstrap_port, ..Arrival::default() },
+            BrokerAddress::HostPerNode(hosts) => {
+                Arrival { port: hosts.advertised_port, server_name: hosts.bootstrap_host.clone() }
+            }
+        };
         let cluster = VirtualCluster::new(Config {
             virtual_cluster: "acme".to_owned(),
-            upstream: Upstream { bootstrap_cluster: "bootstrap".to_owned(), node_cluster: "nodes".to_owned() },
+            upstream: Upstream {
+                bootstrap_cluster: "bootstrap".to_owned(),
+                node_cluster: "nodes".to_owned(),
+                server_names: ServerNames::default(),
+                resolve: Vec::new(),
+            },
             limits: Limits::default(),
             tenancy,
             broker_address,
         });
-        cluster.connect(port).context("the bootstrap port leads to the cluster")
+        cluster.connect(&arrival).context("the bootstrap address leads to the cluster")
     }
 }
 

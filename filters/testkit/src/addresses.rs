@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bifrost_broker_address::{Config, NodePortRange};
+use bifrost_broker_address::{Advertised, Config, HostPattern, HostPerNode, NodePortRange, PortPerNode};
 use bifrost_core::protocol::{Api, ApiKey, Entity, Field, Kind};
 
 use crate::choices::Choices;
@@ -15,13 +15,20 @@ pub const REAL: &str = "real-";
 /// A node id that has no port.
 pub const UNMAPPED: i32 = 77;
 
-/// The virtual addresses: nodes 0 to 9 on the ports from 19094 on.
+/// The virtual addresses: nodes 0 to 9 on the ports from 19094 on. If the host is a pattern with the node's id: all nodes, by
+/// name, on one port.
 pub fn config(advertised_host: &str) -> Config {
-    Config {
+    if let Ok(node_host) = HostPattern::parse(advertised_host) {
+        let bootstrap_host = "bootstrap.corp.net".to_owned();
+        return Config::HostPerNode(HostPerNode { bootstrap_host, node_host, advertised_port: 19_093 });
+    }
+    Config::PortPerNode(PortPerNode {
         advertised_host: advertised_host.to_owned(),
         bootstrap_port: 19_093,
+        bootstrap_slots: 1,
         node_ports: vec![NodePortRange { first_id: 0, last_id: 9, first_port: 19_094 }],
-    }
+        advertised_offset: 0,
+    })
 }
 
 /// Where node `id` really is.
@@ -198,12 +205,12 @@ impl<'m> Model<'m> {
 
     fn port(&mut self, at: usize, width: usize) {
         let Some((host_at, host)) = self.host.take() else { return };
-        match self.config.port(self.id) {
-            Some(port) => {
+        match self.config.advertised(self.id) {
+            Some(Advertised { host: advertised_host, port }) => {
                 if self.api != ApiKey::DESCRIBE_QUORUM && !self.controllers {
                     self.done.learned.insert(self.id, (host, real(self.id).1));
                 }
-                self.set(host_at, self.config.advertised_host.clone().into_bytes());
+                self.set(host_at, advertised_host.into_owned().into_bytes());
                 let port = i32::from(port).to_be_bytes();
                 self.set(at, port[4 - width..].to_vec());
             }

@@ -4,7 +4,7 @@ mod operations;
 mod session;
 mod tenancy;
 
-use bifrost_chain::VirtualCluster;
+use bifrost_chain::{Arrival, VirtualCluster};
 use bifrost_core::filter::Direction;
 use bifrost_core::protocol::APIS;
 
@@ -48,8 +48,10 @@ pub fn walker(data: &[u8]) {
 /// The configuration parser.
 pub fn configuration(data: &[u8]) {
     let Ok(cluster) = VirtualCluster::from_json(data) else { return };
-    for port in [0, 1, 9092, 9093, 9094, 19_093, u16::MAX] {
-        if let Some(mut connection) = cluster.connect(port) {
+    let ports = [0, 1, 9092, 9093, 9094, 19_093, u16::MAX].map(|port| Arrival { port, ..Arrival::default() });
+    let names = ["b.x", "b-1.x"].map(|name| Arrival { port: 443, server_name: name.to_owned() });
+    for arrival in ports.into_iter().chain(names) {
+        if let Some(mut connection) = cluster.connect(&arrival) {
             let _ = connection.route(&mut FakeHost::default());
         }
     }
@@ -80,16 +82,19 @@ mod tests {
 
     #[test]
     fn the_configuration_survives_a_small_corpus() {
-        let good = br#"{"virtualCluster":"a","upstream":{"bootstrapCluster":"b","nodeCluster":"n"},"limits":{"inFlightMax":0},
-            "brokerAddress":{"advertisedHost":"g","bootstrapPort":9093,"nodePorts":[{"firstId":0,"lastId":9,"firstPort":9094}]}}"#;
-        assert!(VirtualCluster::from_json(good).is_ok());
-        for at in 0..good.len() {
-            for byte in [0, b'"', b'-', b'9', b'}', 0xff] {
-                let mut changed = good.to_vec();
-                changed[at] = byte;
-                configuration(&changed);
+        let start = r#"{"virtualCluster":"a","upstream":{"bootstrapCluster":"b","nodeCluster":"n"},"limits":{"inFlightMax":0},"brokerAddress":"#;
+        let ports = r#"{"portPerNode":{"advertisedHost":"g","bootstrapPort":9093,"nodePorts":[{"firstId":0,"lastId":9,"firstPort":9094}],"advertisedOffset":-1}}}"#;
+        let hosts = r#"{"hostPerNode":{"bootstrapHost":"b.x","nodeHost":"b-$(nodeId).x","advertisedPort":443}}}"#;
+        for good in [ports, hosts].map(|end| format!("{start}{end}").into_bytes()) {
+            assert!(VirtualCluster::from_json(&good).is_ok());
+            for at in 0..good.len() {
+                for byte in [0, b'"', b'-', b'9', b'}', 0xff] {
+                    let mut changed = good.clone();
+                    changed[at] = byte;
+                    configuration(&changed);
+                }
+                configuration(&good[..at]);
             }
-            configuration(&good[..at]);
         }
         corpus().for_each(|data| configuration(&data));
     }

@@ -1,14 +1,16 @@
 //! The process around the core: shared data with compare-and-set, and counters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use bifrost_core::host::{Counter, Host};
+use bifrost_core::host::{Counter, Host, Report};
 
 /// A host in memory.
 #[derive(Clone, Debug, Default)]
 pub struct FakeHost {
     shared: BTreeMap<String, (Vec<u8>, u32)>,
     counts: BTreeMap<&'static str, u64>,
+    /// What was reported, each once.
+    pub reports: BTreeSet<Report>,
 }
 
 impl FakeHost {
@@ -43,5 +45,9 @@ impl Host for FakeHost {
 
     fn count(&mut self, counter: Counter, by: u64) {
         *self.counts.entry(name(counter)).or_default() += by;
+    }
+
+    fn report(&mut self, report: Report) {
+        self.reports.insert(report);
     }
 }

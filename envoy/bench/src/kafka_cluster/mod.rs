@@ -71,7 +71,7 @@ impl KafkaCluster {
         std::fs::create_dir_all(&runs)?;
         let tools = Tools { kafka_libs, runs, ..Tools::default() };
         let run = RunDir::create(&tools, "broker")?;
-        let extra = Extra { relay: Some(RELAY_IP), properties: PROPERTIES };
+        let extra = Extra { relay: Some(RELAY_IP), properties: PROPERTIES, ..Extra::default() };
         cpu::bind(&files.cores, if files.cores.count() > 2 { Side::LoadAndEndpoint } else { Side::All })?;
         let kafka = Kafka::start_with(&tools, &run, Version::V4_4, 1, extra);
         cpu::bind(&files.cores, Side::LoadAndEndpoint)?;

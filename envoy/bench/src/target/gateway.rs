@@ -65,7 +65,7 @@ pub(super) fn render(files: &Files, documents: &str, admin_port: u16) -> Result<
     })?;
     let module = files.module.to_str().context("path of the module")?.to_owned();
     let rendered = bifrost_config::render(&gateway, &RenderOptions { module, admin, ..RenderOptions::default() })?;
-    Ok(serde_json::from_str(&rendered)?)
+    Ok(serde_json::from_str(&rendered.bootstrap)?)
 }
 
 impl Build {

@@ -24,7 +24,8 @@ pub fn names(resource: &KafkaVirtualCluster) -> Vec<String> {
 
 /// Hosts and host patterns of the listener.
 fn host_patterns(listener: &Listener) -> impl Iterator<Item = &str> {
-    std::iter::once(listener.advertised_host.as_str())
+    let sni = listener.sni.iter().flat_map(|sni| [sni.bootstrap_host.as_str(), sni.node_host.as_str()]);
+    listener.advertised_host.as_deref().into_iter().chain(sni)
 }
 
 /// What a certificate has to hold for all hosts of the pattern. A wildcard stands for the whole first label and only for

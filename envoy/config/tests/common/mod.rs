@@ -35,6 +35,13 @@ pub(crate) fn admin() -> SocketAddr {
     RenderOptions::default().admin
 }
 
+/// Writes a file below `folder`.
+pub(crate) fn write(folder: &Path, name: &str, text: &str) {
+    let file = folder.join(name);
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(file, text).unwrap();
+}
+
 /// Compares with the file, or writes it when `UPDATE_EXPECT=1`.
 pub(crate) fn expect(file: &Path, actual: &str) {
     if std::env::var_os("UPDATE_EXPECT").is_some_and(|value| value == "1") {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::kafka::{BROKER_IP, CONTROLLERS, Extra, RELAYED, ZOOKEEPER};
+use crate::kafka::{BROKER_IP, CONTROLLERS, Extra, MISNAMED_TLS, MUTUAL_TLS, RELAYED, SERVER_TLS, ZOOKEEPER};
 use crate::ports::PortBlock;
 use crate::tools::Tools;
 
@@ -56,12 +56,20 @@ impl Version {
     }
 
     /// Properties of a node: who it is, where it listens, who keeps the metadata.
-    pub(super) fn identity(self, id: u16, nodes: u16, ports: &PortBlock, extra: Extra) -> String {
-        let (mut broker, mut protocols) = (format!("BROKER://{BROKER_IP}:{}", ports.port(id)), "BROKER:PLAINTEXT");
+    pub(super) fn identity(self, id: u16, nodes: u16, ports: &PortBlock, extra: &Extra) -> String {
+        let mut listeners = vec![("BROKER", "PLAINTEXT", ports.port(id))];
         if extra.relay.is_some() {
-            broker = format!("{broker},RELAYED://{BROKER_IP}:{}", ports.port(RELAYED + id));
-            protocols = "BROKER:PLAINTEXT,RELAYED:PLAINTEXT";
+            listeners.push(("RELAYED", "PLAINTEXT", ports.port(RELAYED + id)));
         }
+        if extra.tls.is_some() {
+            listeners.push(("SERVER", "SSL", ports.port(SERVER_TLS + id)));
+            listeners.push(("MUTUAL", "SSL", ports.port(MUTUAL_TLS + id)));
+            listeners.push(("MISNAMED", "SSL", ports.port(MISNAMED_TLS + id)));
+        }
+        let broker = listeners.iter().map(|(name, _, port)| format!("{name}://{BROKER_IP}:{port}"));
+        let broker = broker.collect::<Vec<_>>().join(",");
+        let protocols = listeners.iter().map(|(name, protocol, _)| format!("{name}:{protocol}"));
+        let protocols = protocols.collect::<Vec<_>>().join(",");
         if self.has_zookeeper() {
             return format!(
                 "broker.id={id}

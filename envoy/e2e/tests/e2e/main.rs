@@ -17,5 +17,6 @@ mod operator_options;
 mod round_trip;
 mod share_groups;
 mod tenants;
+mod tls;
 mod transactions;
 mod upstream_down;

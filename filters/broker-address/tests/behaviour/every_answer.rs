@@ -1,10 +1,10 @@
 //! Every API and version whose answer holds addresses, and all others.
 
 use bifrost_core::filter::Direction;
-use bifrost_core::host::Counter;
+use bifrost_core::host::{Counter, Report};
 use bifrost_core::protocol::{Api, ApiKey, Entity, Field, Kind};
 use bifrost_core::walker::holds as field_holds;
-use bifrost_testkit::addresses::{REAL, Realistic, config, expected, without_endpoints};
+use bifrost_testkit::addresses::{REAL, Realistic, UNMAPPED, config, expected, without_endpoints};
 use bifrost_testkit::choices::Choices;
 use bifrost_testkit::generate::generate_with;
 use bifrost_testkit::notes::notes;
@@ -57,6 +57,8 @@ fn check(api: &'static Api, version: i16, choices: &mut Choices<'_>, host: &str,
         assert_eq!(found.map(|address| (address.host, address.port)), Some((host.clone(), *port)), "{name}");
     }
     assert_eq!(driver.host.counted(Counter::NodesUnmapped), expected.unmapped, "{name}");
+    let reported = driver.host.reports.contains(&Report::NodeUnmapped(UNMAPPED));
+    assert_eq!(reported, expected.unmapped > 0, "{name}: {:?}", driver.host.reports);
     assert_eq!(driver.driven.held_bytes(), 0, "{name}");
 }
 

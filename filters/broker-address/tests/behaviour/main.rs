@@ -31,8 +31,14 @@ use bifrost_testkit::choices::Choices;
 use bifrost_testkit::driver::Driver;
 use bifrost_testkit::generate::generate_with;
 
-/// Shorter and longer than every real host name, and as long as one.
-const HOSTS: [&str; 3] = ["g", "gateway-1.corp", "the-kafka-gateway-of-the-whole-corporation.example.corp.net"];
+/// Shorter and longer than every real host name, and as long as one; for all nodes, and for each.
+const HOSTS: [&str; 5] = [
+    "g",
+    "gateway-1.corp",
+    "the-kafka-gateway-of-the-whole-corporation.example.corp.net",
+    "b-$(nodeId)",
+    "broker-$(nodeId).the-kafka-gateway-of-the-whole-corporation.example.corp.net",
+];
 
 /// A connection through the address filter, and what it learns.
 fn gateway(host: &str) -> (Driver<Session>, Rc<RefCell<Nodes>>) {

@@ -39,6 +39,22 @@ fn metadata_shows_nodes_at_the_gateway_and_leaves_out_those_without_a_port() {
 }
 
 #[test]
+fn metadata_shows_every_node_under_its_own_name() {
+    let broker =
+        |id, host, port| MetadataResponseBroker::default().with_node_id(BrokerId(id)).with_host(host).with_port(port);
+    let response = MetadataResponse::default()
+        .with_brokers(vec![broker(0, text("real-0"), 9092), broker(1001, text("real-1001"), 9092)]);
+    for version in 0..=13 {
+        let (mut driver, _) = gateway("b-$(nodeId).corp.net");
+        driver.client(&request(known(bifrost_core::protocol::ApiKey::METADATA), version)).unwrap();
+        driver.broker(&frames::response::<MetadataRequest>(version, 1, &response)).unwrap();
+        let seen = frames::read_response::<MetadataRequest>(version, &driver.to_client).1;
+        let expected = vec![broker(0, text("b-0.corp.net"), 19_093), broker(1001, text("b-1001.corp.net"), 19_093)];
+        assert_eq!(seen.brokers, expected, "v{version}");
+    }
+}
+
+#[test]
 fn a_coordinator_without_a_port_is_not_available() {
     for version in 0..=3 {
         let response =

@@ -8,9 +8,11 @@ fn good() -> Value {
         "virtualCluster": "tenant-a",
         "upstream": { "bootstrapCluster": "bootstrap", "nodeCluster": "nodes" },
         "brokerAddress": {
-            "advertisedHost": "gw.corp.net",
-            "bootstrapPort": 9093,
-            "nodePorts": [{ "firstId": 0, "lastId": 9, "firstPort": 9094 }]
+            "portPerNode": {
+                "advertisedHost": "gw.corp.net",
+                "bootstrapPort": 9093,
+                "nodePorts": [{ "firstId": 0, "lastId": 9, "firstPort": 9094 }]
+            }
         }
     })
 }
@@ -33,12 +35,21 @@ fn limits_are_optional_one_by_one() {
 
 #[test]
 fn unknown_keys_are_refused_by_name_at_every_level() {
-    for path in ["", "/upstream", "/brokerAddress", "/brokerAddress/nodePorts/0"] {
+    for path in ["", "/upstream", "/brokerAddress/portPerNode", "/brokerAddress/portPerNode/nodePorts/0"] {
         let reason = refused(|config| config.pointer_mut(path).unwrap()["surprise"] = json!(1));
         assert!(reason.contains("surprise"), "{reason}");
     }
     let reason = refused(|config| config["limits"] = json!({ "surprise": 1 }));
     assert!(reason.contains("surprise"), "{reason}");
+}
+
+#[test]
+fn nodes_are_told_apart_in_one_way_only() {
+    refused(|config| config["brokerAddress"]["hostPerNode"] = json!({}));
+    refused(|config| config["brokerAddress"] = json!({}));
+    let hosts = json!({ "bootstrapHost": "b.x", "nodeHost": "n.x", "advertisedPort": 443 });
+    let reason = refused(|config| config["brokerAddress"] = json!({ "hostPerNode": hosts }));
+    assert!(reason.contains("$(nodeId)"), "{reason}");
 }
 
 #[test]
@@ -51,6 +62,6 @@ fn missing_keys_are_refused_by_name() {
 
 #[test]
 fn ports_out_of_range_are_refused() {
-    refused(|config| config["brokerAddress"]["bootstrapPort"] = json!(65_536));
-    refused(|config| config["brokerAddress"]["bootstrapPort"] = json!(-1));
+    refused(|config| config["brokerAddress"]["portPerNode"]["bootstrapPort"] = json!(65_536));
+    refused(|config| config["brokerAddress"]["portPerNode"]["bootstrapPort"] = json!(-1));
 }

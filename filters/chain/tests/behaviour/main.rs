@@ -14,22 +14,31 @@
 mod configuration;
 mod nodes;
 
-use bifrost_chain::{Config, Connection, Upstream, VirtualCluster};
+use bifrost_chain::{Arrival, Config, Connection, ServerNames, Upstream, VirtualCluster};
 use bifrost_core::limits::Limits;
-use bifrost_testkit::addresses::config;
+use bifrost_testkit::addresses;
 use bifrost_testkit::driver::Driver;
 
 /// Bootstrap on port 19093, nodes 0 to 9 from 19094 on.
 fn cluster() -> VirtualCluster {
-    VirtualCluster::new(Config {
+    VirtualCluster::new(config())
+}
+
+fn config() -> Config {
+    Config {
         virtual_cluster: "tenant-a".into(),
-        upstream: Upstream { bootstrap_cluster: "bootstrap".into(), node_cluster: "nodes".into() },
+        upstream: Upstream {
+            bootstrap_cluster: "bootstrap".into(),
+            node_cluster: "nodes".into(),
+            server_names: ServerNames::None,
+            resolve: Vec::new(),
+        },
         limits: Limits::default(),
         tenancy: None,
-        broker_address: config("gw.corp.net"),
-    })
+        broker_address: addresses::config("gw.corp.net"),
+    }
 }
 
 fn connect(cluster: &VirtualCluster, port: u16) -> Driver<Connection> {
-    Driver::new(cluster.connect(port).expect("a port of the cluster"))
+    Driver::new(cluster.connect(&Arrival { port, ..Arrival::default() }).expect("a port of the cluster"))
 }

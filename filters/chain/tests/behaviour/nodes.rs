@@ -1,7 +1,8 @@
 //! Connections to a node's port.
 
-use bifrost_chain::{Closing, Route, Step, VirtualCluster};
+use bifrost_chain::{Arrival, Closing, Config, Override, Route, ServerNames, Step, VirtualCluster};
 use bifrost_core::session::Flow;
+use bifrost_testkit::addresses::config;
 use bifrost_testkit::driver::Driver;
 use bifrost_testkit::frames;
 use bifrost_testkit::host::FakeHost;
@@ -15,7 +16,11 @@ const NODE_3: u16 = 19_097;
 
 /// What the bootstrap server says when the gateway asks.
 fn told(correlation_id: i32, id: i32) -> Vec<u8> {
-    let host = StrBytes::from_static_str("real-3.internal");
+    told_at(correlation_id, id, "real-3.internal")
+}
+
+fn told_at(correlation_id: i32, id: i32, host: &str) -> Vec<u8> {
+    let host = StrBytes::from_string(host.to_owned());
     let broker = MetadataResponseBroker::default().with_node_id(BrokerId(id)).with_host(host).with_port(9092);
     frames::response::<MetadataRequest>(1, correlation_id, &MetadataResponse::default().with_brokers(vec![broker]))
 }
@@ -52,7 +57,22 @@ fn a_bootstrap_connection_is_led_to_any_bootstrap_server() {
 
 #[test]
 fn a_port_that_belongs_to_nothing_takes_no_connection() {
-    assert!(cluster().connect(19_104).is_none());
+    assert!(cluster().connect(&Arrival { port: 19_104, ..Arrival::default() }).is_none());
+}
+
+#[test]
+fn hosts_lead_where_they_say_and_nowhere_else() {
+    let cluster = VirtualCluster::new(Config { broker_address: config("b-$(nodeId).corp.net"), ..crate::config() });
+    let arrival = |name: &str| Arrival { port: 19_093, server_name: name.to_owned() };
+    for (name, waits_for) in [("bootstrap.corp.net", None), ("b-3.corp.net", Some(3)), ("B-1001.Corp.net", Some(1001))]
+    {
+        let mut driver = Driver::new(cluster.connect(&arrival(name)).unwrap());
+        assert_eq!(driver.driven.route(&mut driver.host), Ok(Route::Cluster("bootstrap".into())));
+        assert_eq!(driver.driven.waits_for_node(), waits_for, "{name}");
+    }
+    for name in ["", "corp.net", "b-x.corp.net", "b-3.corp.net.evil.test"] {
+        assert!(cluster.connect(&arrival(name)).is_none(), "{name}");
+    }
 }
 
 #[test]
@@ -93,7 +113,9 @@ fn a_node_that_was_learned_is_connected_to_and_forgotten_when_nobody_answers() {
     let cluster = cluster();
     let mut driver = connect(&cluster, NODE_3);
     driver.host = where_node_3_is_known(&cluster);
-    let Ok(Route::Node { cluster: name, address }) = driver.driven.route(&mut driver.host) else {
+    let Ok(Route::Node { cluster: name, address, server_name: None, subject_alt_name: None }) =
+        driver.driven.route(&mut driver.host)
+    else {
         panic!("the node is known")
     };
     assert_eq!((name.as_str(), address.host.as_str(), address.port), ("nodes", "real-3.internal", 9092));
@@ -104,6 +126,57 @@ fn a_node_that_was_learned_is_connected_to_and_forgotten_when_nobody_answers() {
     let mut next = connect(&cluster, NODE_3);
     next.host = driver.host.clone();
     assert_eq!(next.driven.route(&mut next.host), Ok(Route::Cluster("bootstrap".into())), "asked for again");
+}
+
+#[test]
+fn a_node_behind_tls_is_called_by_its_name_and_has_to_prove_it() {
+    for (server_names, host, sent, verified) in [
+        (ServerNames::None, "b-3.internal", None, None),
+        (ServerNames::Sent, "b-3.internal", Some("b-3.internal"), None),
+        (ServerNames::Verified, "b-3.internal", Some("b-3.internal"), Some("b-3.internal")),
+        (ServerNames::Verified, "10.0.0.3", None, Some("10.0.0.3")),
+        (ServerNames::Verified, "0:0:0:0:0:0:0:3", None, Some("::3")),
+        (ServerNames::Sent, "10.0.0.3", None, None),
+    ] {
+        let mut config = crate::config();
+        config.upstream.server_names = server_names;
+        let cluster = VirtualCluster::new(config);
+        let mut asking = connect(&cluster, NODE_3);
+        asking.driven.route(&mut asking.host).unwrap();
+        asking.poll().unwrap();
+        let question = asked(&asking.to_broker);
+        asking.broker(&told_at(question, 3, host)).unwrap();
+        let mut driver = connect(&cluster, NODE_3);
+        driver.host = asking.host;
+
+        let route = driver.driven.route(&mut driver.host).unwrap();
+
+        let Route::Node { address, server_name, subject_alt_name, .. } = route else { panic!("the node is known") };
+        assert_eq!(address.host, host);
+        assert_eq!((server_name.as_deref(), subject_alt_name.as_deref()), (sent, verified), "{server_names:?} {host}");
+    }
+}
+
+#[test]
+fn a_node_that_is_resolved_elsewhere_keeps_its_name() {
+    let mut config = crate::config();
+    config.upstream.server_names = ServerNames::Verified;
+    config.upstream.resolve = vec![Override { host: "*.internal".into(), address: "fd00::3".parse().unwrap() }];
+    let cluster = VirtualCluster::new(config);
+    let mut driver = connect(&cluster, NODE_3);
+    driver.host = where_node_3_is_known(&cluster);
+
+    let route = driver.driven.route(&mut driver.host).unwrap();
+
+    let Route::Node { address, server_name, subject_alt_name, .. } = route else { panic!("the node is known") };
+    assert_eq!((address.host.as_str(), address.port), ("fd00::3", 9092));
+    assert_eq!(server_name.as_deref(), Some("real-3.internal"));
+    assert_eq!(subject_alt_name.as_deref(), Some("real-3.internal"));
+    // What is forgotten is what was learned.
+    driver.driven.handle_upstream_lost(&mut driver.host);
+    let mut next = connect(&cluster, NODE_3);
+    next.host = driver.host.clone();
+    assert!(matches!(next.driven.route(&mut next.host), Ok(Route::Cluster(_))));
 }
 
 #[test]

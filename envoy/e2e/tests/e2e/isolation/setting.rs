@@ -57,7 +57,7 @@ impl Setting {
         let _turn = beside_others();
         let tools = tools();
         let run = RunDir::create(&tools, "isolation").unwrap();
-        let extra = Extra { relay: Some(RECORDER_IP), properties: PROPERTIES };
+        let extra = Extra { relay: Some(RECORDER_IP), properties: PROPERTIES, ..Extra::default() };
         let kafka = Kafka::start_with(&tools, &run, Version::V4_4, 1, extra).unwrap();
         let relayed = kafka.relayed_addresses();
         let recorded = |to: SocketAddrV4| SocketAddrV4::new(RECORDER_IP, to.port());
