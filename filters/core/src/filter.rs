@@ -1,6 +1,7 @@
 //! What a filter is, and the chain that a virtual cluster's configuration makes of filters.
 
-use core::cell::Cell;
+use core::cell::{Cell, OnceCell};
+use std::rc::Rc;
 
 use crate::api_versions;
 use crate::edits::Edits;
@@ -8,7 +9,7 @@ use crate::fault::Fault;
 use crate::host::Host;
 use crate::limits::Limits;
 use crate::protocol::{APIS, Api, ApiKey, Field, VersionRange, api};
-use crate::walker::{Event, Silence};
+use crate::walker::{Event, Layout, Listeners};
 
 /// Way of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +54,9 @@ pub struct Context<'a> {
     /// Shared state and counters.
     pub host: &'a mut dyn Host,
     pub(crate) wishes: &'a mut Wishes,
-    pub(crate) memo: &'a mut u64,
+    pub(crate) memos: &'a mut Vec<u64>,
+    /// The filter's place in the chain.
+    pub(crate) filter: usize,
 }
 
 /// What filters have asked for during one message.
@@ -91,13 +94,18 @@ impl Context<'_> {
 
     /// Keeps a number of this filter's own with the request until its answer has passed.
     pub fn remember(&mut self, memo: u64) {
-        *self.memo = memo;
+        if self.filter >= self.memos.len() {
+            self.memos.resize(self.filter.saturating_add(1), 0);
+        }
+        if let Some(own) = self.memos.get_mut(self.filter) {
+            *own = memo;
+        }
     }
 
     /// What was remembered of the request that this message is, or answers; 0 when nothing was.
     #[must_use]
     pub fn remembered(&self) -> u64 {
-        *self.memo
+        self.memos.get(self.filter).copied().unwrap_or(0)
     }
 }
 
@@ -109,8 +117,8 @@ pub trait FilterConfig {
     /// What this filter must see of such a message.
     fn plan(&self, api: &'static Api, version: i16, direction: Direction) -> Plan;
 
-    /// Whether this filter wants to hear of `field`, one of `siblings`, in such messages. What no filter wants is checked in
-    /// silence, which is several times as fast; arrays are told when anything in them is.
+    /// Whether this filter wants to hear of `field`, one of `siblings`, in such messages whose plan is not [`Plan::Pass`]. What
+    /// no filter wants is checked in silence, which is several times as fast; arrays are told when anything in them is.
     fn wants(
         &self,
         _api: &'static Api,
@@ -130,7 +138,7 @@ pub trait Filter {
     /// The versions that the broker offers, each time an ApiVersions answer tells them. A range may be empty.
     fn on_broker_versions(&mut self, _offered: &[(ApiKey, VersionRange)]) {}
 
-    /// Called for everything that is met in a message whose plan, of any filter, is not [`Plan::Pass`].
+    /// Called for everything that this filter wants to hear of in a message, and for the message's end.
     ///
     /// # Errors
     /// A fault closes the connection.
@@ -138,20 +146,31 @@ pub trait Filter {
 }
 
 /// What the chain does with messages of one API.
-#[derive(Debug)]
 struct Offered {
+    api: &'static Api,
     versions: VersionRange,
-    /// Plans of request and response, from `versions.min` upwards.
-    plans: Vec<(Plan, Plan)>,
-    /// What no filter wants to hear of in requests and responses.
-    silence: (Silence, Silence),
+    /// From `versions.min` upwards.
+    ways: Vec<Ways>,
+}
+
+/// What the chain does with messages of one version.
+struct Ways {
+    request: Way,
+    response: Way,
+}
+
+/// What the chain does with messages of one version and direction.
+struct Way {
+    plan: Plan,
+    /// Worked out when the first such message comes: clients use few of all versions.
+    layout: OnceCell<Rc<Layout>>,
 }
 
 /// The filters of a virtual cluster in order, with everything about them that does not depend on a connection.
 pub struct Chain {
     filters: Vec<Box<dyn FilterConfig>>,
     limits: Limits,
-    /// Parallel to [`APIS`].
+    /// By API key.
     offered: Vec<Option<Offered>>,
     /// Bytes that all connections of this worker keep in memory.
     held_bytes: Cell<usize>,
@@ -161,7 +180,8 @@ impl Chain {
     /// Puts a chain together. Client side first.
     #[must_use]
     pub fn new(filters: Vec<Box<dyn FilterConfig>>, limits: Limits) -> Self {
-        let offered = APIS.iter().map(|api| offered(&filters, api)).collect();
+        let keys = APIS.iter().map(|api| api.key.0).max().map_or(0..=0, |max| 0..=max);
+        let offered = keys.map(|key| offered(&filters, api(ApiKey(key))?)).collect();
         Chain { filters, limits, offered, held_bytes: Cell::new(0) }
     }
 
@@ -179,19 +199,34 @@ impl Chain {
 
     /// The API and the plans of request and response, or `None` when that version is not offered.
     pub(crate) fn plans(&self, key: ApiKey, version: i16) -> Option<(&'static Api, Plan, Plan)> {
-        let offered = self.find(key)?;
-        let at = usize::try_from(version.checked_sub(offered.versions.min)?).ok()?;
-        let (request, response) = *offered.plans.get(at)?;
-        Some((api(key)?, request, response))
+        let (offered, ways) = self.ways(key, version)?;
+        Some((offered.api, ways.request.plan, ways.response.plan))
     }
 
-    /// What no filter wants to hear of.
-    pub(crate) fn silence(&self, key: ApiKey, direction: Direction) -> Silence {
-        let silence = self.find(key).map(|offered| &offered.silence);
-        silence
-            .map(|(request, response)| if direction == Direction::Request { request } else { response })
-            .cloned()
-            .unwrap_or_default()
+    /// The fields of such a message, and who wants to hear of them.
+    pub(crate) fn layout(&self, api: &'static Api, version: i16, direction: Direction) -> Rc<Layout> {
+        let work_out = || Rc::new(self.work_out(api, version, direction));
+        let Some((_, ways)) = self.ways(api.key, version) else { return work_out() };
+        let way = if direction == Direction::Request { &ways.request } else { &ways.response };
+        Rc::clone(way.layout.get_or_init(work_out))
+    }
+
+    fn work_out(&self, api: &'static Api, version: i16, direction: Direction) -> Layout {
+        let all = self.filters.iter().enumerate();
+        let hear: Vec<_> = all.filter(|(_, filter)| filter.plan(api, version, direction) != Plan::Pass).collect();
+        // Answers of ApiVersions are narrowed by the core.
+        let session_wants = (api.key, direction) == (ApiKey::API_VERSIONS, Direction::Response);
+        let wanted = |siblings: &'static [Field], field: &'static Field| {
+            let session = session_wants && api_versions::wants(field);
+            let session = if session { Listeners::SESSION } else { Listeners::NONE };
+            let wanting = hear.iter().filter(|(_, filter)| filter.wants(api, direction, siblings, field));
+            wanting.fold(session, |sum, (index, _)| sum.and(Listeners::filter(*index)))
+        };
+        let layout = match direction {
+            Direction::Request => Layout::request(api, version, &wanted),
+            Direction::Response => Layout::response(api, version, &wanted),
+        };
+        hear.iter().fold(layout, |layout, (index, _)| layout.ending_for(Listeners::filter(*index)))
     }
 
     /// A connection keeps `now` bytes instead of `before`.
@@ -211,8 +246,13 @@ impl Chain {
     }
 
     fn find(&self, key: ApiKey) -> Option<&Offered> {
-        let at = APIS.binary_search_by_key(&key, |api| api.key).ok()?;
-        self.offered.get(at)?.as_ref()
+        self.offered.get(usize::try_from(key.0).ok()?)?.as_ref()
+    }
+
+    fn ways(&self, key: ApiKey, version: i16) -> Option<(&Offered, &Ways)> {
+        let offered = self.find(key)?;
+        let at = usize::try_from(version.checked_sub(offered.versions.min)?).ok()?;
+        Some((offered, offered.ways.get(at)?))
     }
 }
 
@@ -233,17 +273,9 @@ fn offered(filters: &[Box<dyn FilterConfig>], api: &'static Api) -> Option<Offer
         };
         filters.iter().map(|filter| filter.plan(api, version, direction)).fold(least, Plan::max)
     };
-    let plans = (versions.min..=versions.max)
-        .map(|version| (plan(version, Direction::Request), plan(version, Direction::Response)))
+    let way = |version, direction| Way { plan: plan(version, direction), layout: OnceCell::new() };
+    let ways = (versions.min..=versions.max)
+        .map(|version| Ways { request: way(version, Direction::Request), response: way(version, Direction::Response) })
         .collect();
-    let silence = |direction, body| {
-        // Answers of ApiVersions are narrowed by the core.
-        let core_wants = (api.key, direction) == (ApiKey::API_VERSIONS, Direction::Response);
-        Silence::of(body, &|siblings, field| {
-            core_wants && api_versions::wants(field)
-                || filters.iter().any(|filter| filter.wants(api, direction, siblings, field))
-        })
-    };
-    let silence = (silence(Direction::Request, api.request), silence(Direction::Response, api.response));
-    Some(Offered { versions, plans, silence })
+    Some(Offered { api, versions, ways })
 }

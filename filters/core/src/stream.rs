@@ -11,16 +11,16 @@ use crate::edits::{self, Edits};
 use crate::fault::Fault;
 use crate::filter::{Message, Plan};
 use crate::limits::Limits;
-use crate::protocol::{Field, Kind};
+use crate::protocol::Field;
 use crate::reader::Input;
-use crate::walker::{Event, SIZE_BYTES, Walker, holds};
+use crate::walker::{Event, Listeners, SIZE_BYTES, Walker};
 use crate::window::View;
 
 /// How many bytes are looked at for a start. A field that is longer doubles it.
 const LOOK_BYTES: usize = 64;
 
 /// Receives the events of a frame.
-pub(crate) type OnEvent<'a> = dyn FnMut(&Message, &Event<'_>, &mut Edits) -> Result<(), Fault> + 'a;
+pub(crate) type OnEvent<'a> = dyn FnMut(&Message, Listeners, &Event<'_>, &mut Edits) -> Result<(), Fault> + 'a;
 
 /// What a run over the visible bytes came to.
 #[derive(Debug, PartialEq, Eq)]
@@ -182,7 +182,7 @@ impl Stream {
     /// Hands out events until there is a reason to pause.
     fn events(&mut self, input: Input<'_>, on_event: &mut OnEvent<'_>) -> Result<Pause, Fault> {
         loop {
-            let Some(event) = self.walker.next(input)? else { return Ok(Pause::Short) };
+            let Some((listeners, event)) = self.walker.next(input)? else { return Ok(Pause::Short) };
             if let Some(acks) = acks(&event) {
                 self.acks = Some(acks);
                 if self.plan == Plan::Pass {
@@ -190,18 +190,18 @@ impl Stream {
                 }
             }
             if self.plan == Plan::Head {
-                on_event(&self.message, &event, &mut self.edits)?;
+                on_event(&self.message, listeners, &event, &mut self.edits)?;
             }
             match event {
                 Event::End => return Ok(Pause::End),
                 // Only tag sections are left, which nobody changes: they need not be copied to be seen.
                 Event::Records(..) if self.walker.is_at_last_field() => {
                     self.check_promise()?;
-                    on_event(&self.message, &Event::End, &mut self.edits)?;
+                    on_event(&self.message, Listeners::ALL, &Event::End, &mut self.edits)?;
                     return Ok(Pause::Seen);
                 }
                 Event::Records(..) => return Ok(Pause::Turn),
-                Event::Array(array) if self.part == Part::Head && self.holds_records(array.field) => {
+                Event::Array(array) if self.part == Part::Head && array.holds_records => {
                     self.array = Some(array.field);
                     return Ok(Pause::Array(array.count.unwrap_or(0)));
                 }
@@ -214,10 +214,6 @@ impl Stream {
                 return Ok(Pause::Turn);
             }
         }
-    }
-
-    fn holds_records(&self, field: &Field) -> bool {
-        holds(field, self.message.version, &|field| field.kind == Kind::Records)
     }
 
     fn check_promise(&mut self) -> Result<(), Fault> {

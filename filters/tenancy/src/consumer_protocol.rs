@@ -4,6 +4,7 @@
 //! User data is the members' own (Kafka Streams and the sticky assignor keep virtual names in it) and stays.
 
 use core::ops::Range;
+use std::rc::Rc;
 
 use bifrost_core::edits::Edits;
 use bifrost_core::fault::Fault;
@@ -12,7 +13,7 @@ use bifrost_core::protocol::{
     CONSUMER_PROTOCOL_SUBSCRIPTION_VERSIONS, Entity, Field, VersionRange,
 };
 use bifrost_core::reader::{Input, put_length};
-use bifrost_core::walker::{Event, Value, Walker};
+use bifrost_core::walker::{Event, Layout, Value, Walker};
 
 use crate::names::Change;
 use crate::string_field::StringField;
@@ -78,12 +79,13 @@ impl Blob {
         if !versions.contains(version) {
             return None;
         }
-        let mut walker = Walker::embedded(fields, version, VERSION_BYTES..blob.len());
+        let layout = Rc::new(Layout::embedded(fields, version));
+        let mut walker = Walker::within(layout, VERSION_BYTES..blob.len());
         let mut out = Vec::with_capacity(blob.len());
         let mut done = 0;
         let mut changed = false;
         loop {
-            match walker.next(Input { bytes: blob, base: 0 }).ok()?? {
+            match walker.next(Input { bytes: blob, base: 0 }).ok()??.1 {
                 Event::End => break,
                 Event::Value(value) if value.field.entity == Entity::TopicName => {
                     let Some((range, bytes)) = renamed(&value) else { continue };

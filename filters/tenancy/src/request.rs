@@ -499,7 +499,8 @@ fn text(code: i16) -> Option<&'static str> {
 pub(crate) fn reads(field: &Field) -> bool {
     matches!(
         field.name,
-        "ProtocolType"
+        "ClientId"
+            | "ProtocolType"
             | "KeyType"
             | "EndpointType"
             | "SessionId"

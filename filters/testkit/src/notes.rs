@@ -1,10 +1,12 @@
 //! What the walker met, in a form that can be kept and compared.
 
+use std::rc::Rc;
+
 use bifrost_core::fault::Fault;
 use bifrost_core::filter::Direction;
 use bifrost_core::protocol::{Api, Entity};
 use bifrost_core::reader::Input;
-use bifrost_core::walker::{Event, Walker};
+use bifrost_core::walker::{Event, Layout, Listeners, Walker, Wanted};
 
 /// One event without its place in the frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,12 +29,24 @@ pub enum Note {
     End,
 }
 
-/// The walker for a frame of that kind.
+/// The walker for a frame of that kind, which tells everything.
 pub fn walker(api: &'static Api, version: i16, direction: Direction, frame_bytes: usize) -> Walker {
-    match direction {
-        Direction::Request => Walker::request(api, version, frame_bytes),
-        Direction::Response => Walker::response(api, version, frame_bytes),
-    }
+    walker_for(api, version, direction, frame_bytes, &|_, _| Listeners::ALL)
+}
+
+/// The walker for a frame of that kind, which tells what is `wanted`.
+pub fn walker_for(
+    api: &'static Api,
+    version: i16,
+    direction: Direction,
+    frame_bytes: usize,
+    wanted: &Wanted<'_>,
+) -> Walker {
+    let layout = match direction {
+        Direction::Request => Layout::request(api, version, wanted),
+        Direction::Response => Layout::response(api, version, wanted),
+    };
+    Walker::new(Rc::new(layout), frame_bytes)
 }
 
 /// All notes of a frame that is visible from the start. Ends early when the walker wants more.
@@ -71,7 +85,7 @@ pub fn notes_byte_by_byte(
 pub fn advance(walker: &mut Walker, frame: &[u8], visible: usize, notes: &mut Vec<Note>) -> Result<(), Fault> {
     while notes.last() != Some(&Note::End) {
         let base = walker.at().min(visible);
-        let Some(event) = walker.next(Input { bytes: &frame[base..visible], base })? else { break };
+        let Some((_, event)) = walker.next(Input { bytes: &frame[base..visible], base })? else { break };
         notes.push(note(&event, frame));
     }
     Ok(())

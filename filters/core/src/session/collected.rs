@@ -70,13 +70,13 @@ impl Collected {
             let base = self.walker.at();
             let at = base.saturating_sub(self.cut_bytes);
             let bytes = self.kept.get(at..).unwrap_or_default();
-            let Some(event) = self.walker.next(Input { bytes, base })? else { break };
+            let Some((listeners, event)) = self.walker.next(Input { bytes, base })? else { break };
             let element = match &event {
                 Event::ElementEnd(_, range) => Some(range.clone()),
                 _ => None,
             };
             let is_end = matches!(event, Event::End);
-            on_event(&self.message, &event, &mut self.edits)?;
+            on_event(&self.message, listeners, &event, &mut self.edits)?;
             if is_end {
                 break;
             }

@@ -7,7 +7,7 @@ use crate::host::Host;
 use crate::limits::Limits;
 use crate::protocol::{Api, ApiKey};
 use crate::reader::{Input, Width, string_bytes};
-use crate::walker::{Event, SIZE_BYTES, Walker};
+use crate::walker::{Event, Listeners, SIZE_BYTES, Walker};
 use crate::window::View;
 
 /// The size of the frame at `at`, its size field included, as soon as four bytes are there. It holds at least `least`
@@ -50,13 +50,13 @@ pub(super) fn walk_whole(
     message: &Message,
     frame: &[u8],
     edits: &mut Edits,
-    mut on_event: impl FnMut(&Message, &Event<'_>, &mut Edits) -> Result<(), Fault>,
+    mut on_event: impl FnMut(&Message, Listeners, &Event<'_>, &mut Edits) -> Result<(), Fault>,
 ) -> Result<Option<Vec<u8>>, Fault> {
     edits.clear();
     loop {
-        let event = walker.next(Input { bytes: frame, base: 0 })?;
-        let event = event.ok_or(Fault::Internal("walker wants more than the whole frame"))?;
-        on_event(message, &event, edits)?;
+        let told = walker.next(Input { bytes: frame, base: 0 })?;
+        let (listeners, event) = told.ok_or(Fault::Internal("walker wants more than the whole frame"))?;
+        on_event(message, listeners, &event, edits)?;
         if matches!(event, Event::End) {
             break;
         }
@@ -74,18 +74,25 @@ pub(super) struct Audience<'a> {
     pub(super) filters: &'a mut [Box<dyn Filter>],
     pub(super) host: &'a mut dyn Host,
     pub(super) wishes: &'a mut Wishes,
-    /// One number for each filter; none for the gateway's own requests.
-    pub(super) memos: &'a mut [u64],
+    /// What each filter remembers of the request.
+    pub(super) memos: &'a mut Vec<u64>,
 }
 
 impl Audience<'_> {
-    /// Hands an event to all filters in order.
-    pub(super) fn on_event(&mut self, message: &Message, event: &Event<'_>, edits: &mut Edits) -> Result<(), Fault> {
+    /// Hands an event to those filters that want it, in order.
+    pub(super) fn on_event(
+        &mut self,
+        message: &Message,
+        listeners: Listeners,
+        event: &Event<'_>,
+        edits: &mut Edits,
+    ) -> Result<(), Fault> {
         for (index, filter) in self.filters.iter_mut().enumerate() {
-            let mut none = 0;
-            let memo = self.memos.get_mut(index).unwrap_or(&mut none);
-            let context = &mut Context { edits, host: self.host, wishes: self.wishes, memo };
-            filter.on_event(message, event, context)?;
+            if listeners.any_of(Listeners::filter(index)) {
+                let context =
+                    &mut Context { edits, host: self.host, wishes: self.wishes, memos: self.memos, filter: index };
+                filter.on_event(message, event, context)?;
+            }
         }
         Ok(())
     }

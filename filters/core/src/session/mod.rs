@@ -21,7 +21,7 @@ use crate::filter::{Chain, Direction, Filter, Message, Plan, Wishes};
 use crate::host::Host;
 use crate::protocol::{ApiKey, api};
 use crate::stream::Progress;
-use crate::walker::Event;
+use crate::walker::{Event, Listeners};
 use crate::window::{View, Window};
 
 use frame::{Audience, own_request};
@@ -297,12 +297,14 @@ impl Session {
                     at = end;
                 }
                 State::Stream(stream) => {
-                    let memos = lane.current.as_mut().map_or(&mut [][..], |request| &mut request.memos);
+                    let mut none = Vec::new();
+                    let memos = lane.current.as_mut().map_or(&mut none, |request| &mut request.memos);
                     let wishes = &mut self.wishes;
                     let mut audience = Audience { filters: &mut self.filters, host: &mut *host, wishes, memos };
-                    let mut on_event = |message: &Message, event: &Event<'_>, edits: &mut Edits| {
-                        audience.on_event(message, event, edits)
-                    };
+                    let mut on_event =
+                        |message: &Message, listeners: Listeners, event: &Event<'_>, edits: &mut Edits| {
+                            audience.on_event(message, listeners, event, edits)
+                        };
                     let progress = stream.run(view, self.chain.limits(), &mut on_event)?;
                     let acks = stream.acks();
                     match progress {

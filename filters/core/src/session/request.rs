@@ -12,7 +12,7 @@ use crate::filter::{Direction, Message, Plan};
 use crate::host::{Counter, Host};
 use crate::protocol::{ApiKey, api};
 use crate::stream::{self, Stream};
-use crate::walker::{Event, REQUEST_HEAD_BYTES, SIZE_BYTES, Walker};
+use crate::walker::{Event, Listeners, REQUEST_HEAD_BYTES, SIZE_BYTES, Walker};
 use crate::window::View;
 
 impl Session {
@@ -45,9 +45,7 @@ impl Session {
             self.downstream.state = State::Replace { left: frame_bytes };
             return Ok(true);
         };
-        // Only what filters see can be remembered.
-        let memos = if request_plan == Plan::Pass { Vec::new() } else { vec![0; self.filters.len()] };
-        let request = InFlight { correlation_id, api, version, plan, role: Role::Client, memos };
+        let request = InFlight { correlation_id, api, version, plan, role: Role::Client, memos: Vec::new() };
         match request_plan {
             Plan::Whole => {
                 self.chain.limits().check_held(frame_bytes)?;
@@ -62,8 +60,7 @@ impl Session {
             Plan::Pass | Plan::Head => {
                 let message = Message { api, version, direction: Direction::Request, resizable: false, own: false };
                 self.downstream.current = Some(request);
-                let silence = self.chain.silence(key, Direction::Request);
-                let walker = Walker::request(api, version, frame_bytes).silenced(silence);
+                let walker = Walker::new(self.chain.layout(api, version, Direction::Request), frame_bytes);
                 let stream = Stream::new(walker, message, at, frame_bytes, request_plan)?;
                 self.downstream.state = State::Stream(Box::new(stream));
             }
@@ -100,8 +97,7 @@ impl Session {
         let (api, version) = (request.api, request.version);
         let message = Message { api, version, direction: Direction::Request, resizable: true, own: false };
         let frame = view.slice(range.clone())?.get(..range.len()).ok_or(Fault::Internal("short frame"))?;
-        let silence = self.chain.silence(api.key, Direction::Request);
-        let walker = Walker::request(api, version, frame.len()).silenced(silence);
+        let walker = Walker::new(self.chain.layout(api, version, Direction::Request), frame.len());
         let mut acks = None;
         let mut audience = Audience {
             filters: &mut self.filters,
@@ -109,9 +105,9 @@ impl Session {
             wishes: &mut self.wishes,
             memos: &mut request.memos,
         };
-        let on_event = |message: &Message, event: &Event<'_>, edits: &mut Edits| {
+        let on_event = |message: &Message, listeners: Listeners, event: &Event<'_>, edits: &mut Edits| {
             acks = acks.or(stream::acks(event));
-            audience.on_event(message, event, edits)
+            audience.on_event(message, listeners, event, edits)
         };
         let edited = walk_whole(walker, &message, frame, &mut self.edits, on_event)?;
         let hold = core::mem::take(&mut self.wishes.hold);

@@ -13,7 +13,7 @@ use crate::filter::{Direction, Message, Plan};
 use crate::host::{Counter, Host};
 use crate::protocol::ApiKey;
 use crate::stream::Stream;
-use crate::walker::{Event, RESPONSE_HEAD_BYTES, Walker};
+use crate::walker::{Event, Listeners, RESPONSE_HEAD_BYTES, Walker};
 use crate::window::View;
 
 impl Session {
@@ -46,8 +46,7 @@ impl Session {
             Plan::Pass => State::Pass { left: frame_bytes },
             Plan::Head => {
                 let message = Message { api, version, direction: Direction::Response, resizable: false, own: false };
-                let silence = self.chain.silence(api.key, Direction::Response);
-                let walker = Walker::response(api, version, frame_bytes).silenced(silence);
+                let walker = Walker::new(self.chain.layout(api, version, Direction::Response), frame_bytes);
                 State::Stream(Box::new(Stream::new(walker, message, at, frame_bytes, Plan::Head)?))
             }
             // The version of an ApiVersions answer is only known when it is there.
@@ -58,8 +57,7 @@ impl Session {
             Plan::Whole => {
                 let own = matches!(request.role, Role::Own);
                 let message = Message { api, version, direction: Direction::Response, resizable: true, own };
-                let silence = self.chain.silence(api.key, Direction::Response);
-                let walker = Walker::response(api, version, frame_bytes).silenced(silence);
+                let walker = Walker::new(self.chain.layout(api, version, Direction::Response), frame_bytes);
                 State::Collect(Box::new(Collected::new(walker, message, frame_bytes)))
             }
         };
@@ -84,8 +82,9 @@ impl Session {
             Audience { filters: &mut self.filters, host, wishes: &mut self.wishes, memos: &mut request.memos };
         let end = view.len().min(at.saturating_add(collected.missing()));
         let piece = view.slice(at..end)?.get(..end.saturating_sub(at)).ok_or(Fault::Internal("short piece"))?;
-        collected
-            .push(piece, self.chain.limits(), &mut |message, event, edits| audience.on_event(message, event, edits))?;
+        collected.push(piece, self.chain.limits(), &mut |message, listeners, event, edits| {
+            audience.on_event(message, listeners, event, edits)
+        })?;
         if collected.missing() > 0 {
             view.replace(at..end, Vec::new());
             self.upstream.state = State::Collect(collected);
@@ -122,8 +121,7 @@ impl Session {
         let version =
             if is_api_versions { api_versions::response_version(frame, request.version) } else { request.version };
         let message = Message { api, version, direction: Direction::Response, resizable: true, own };
-        let silence = self.chain.silence(api.key, Direction::Response);
-        let walker = Walker::response(api, version, frame.len()).silenced(silence);
+        let walker = Walker::new(self.chain.layout(api, version, Direction::Response), frame.len());
         let narrow = || Narrowing::new(&self.chain, frame, api.flexible.contains(version));
         let mut narrowing = is_api_versions.then(narrow).transpose()?;
         if let Some(narrowing) = &narrowing {
@@ -131,11 +129,11 @@ impl Session {
         }
         let mut audience =
             Audience { filters: &mut self.filters, host, wishes: &mut self.wishes, memos: &mut request.memos };
-        let on_event = |message: &Message, event: &Event<'_>, edits: &mut Edits| {
+        let on_event = |message: &Message, listeners: Listeners, event: &Event<'_>, edits: &mut Edits| {
             if let Some(narrowing) = &mut narrowing {
                 narrowing.on_event(event, edits)?;
             }
-            audience.on_event(message, event, edits)
+            audience.on_event(message, listeners, event, edits)
         };
         let edited = walk_whole(walker, &message, frame, &mut self.edits, on_event)?;
         self.grant()?;

@@ -3,11 +3,11 @@
 use bifrost_core::fault::Fault;
 use bifrost_core::filter::Direction;
 use bifrost_core::protocol::{Api, Entity, Field};
-use bifrost_core::walker::Silence;
+use bifrost_core::walker::Listeners;
 use bifrost_testkit::choices::Choices;
 use bifrost_testkit::every_message;
 use bifrost_testkit::generate::{Content, Frame, generate, generate_with};
-use bifrost_testkit::notes::{Note, advance, notes, notes_byte_by_byte, walker};
+use bifrost_testkit::notes::{Note, advance, notes, notes_byte_by_byte, walker, walker_for};
 use proptest::prelude::*;
 
 /// Frames of every message, `seeds` of each.
@@ -59,18 +59,18 @@ fn what_nobody_wants_is_checked_in_silence() {
     for entities in [&[][..], &[Entity::TopicName], &[Entity::BrokerHost, Entity::ErrorCode], &[Entity::TopicId]] {
         for_every_frame(3, |api, version, direction, frame| {
             let name = format!("{} v{version} {direction:?} {entities:?}", api.name);
-            let body = if direction == Direction::Request { api.request } else { api.response };
-            let silence = Silence::of(body, &|_, field| entities.contains(&field.entity));
-            let silenced = || walker(api, version, direction, frame.bytes.len()).silenced(silence.clone());
+            let wanted = |_: &'static [Field], field: &'static Field| {
+                if entities.contains(&field.entity) { Listeners::ALL } else { Listeners::NONE }
+            };
+            let silenced = || walker_for(api, version, direction, frame.bytes.len(), &wanted);
             let expected = values_about(&frame.notes, entities);
 
             let mut whole = Vec::new();
             advance(&mut silenced(), &frame.bytes, frame.bytes.len(), &mut whole).unwrap();
             assert_eq!(values_about(&whole, entities), expected, "{name}");
-            // The header's ClientId is always told.
             let told =
                 whole.iter().filter(|note| matches!(note, Note::Value(..) | Note::Records(..) | Note::End)).count();
-            assert_eq!(told, expected.len() + usize::from(direction == Direction::Request), "{name}");
+            assert_eq!(told, expected.len(), "{name}");
 
             let (mut walker, mut pieces) = (silenced(), Vec::new());
             for visible in 0..=frame.bytes.len() {
@@ -84,12 +84,10 @@ fn what_nobody_wants_is_checked_in_silence() {
 #[test]
 fn a_frame_cut_short_is_refused_in_silence_too() {
     for_every_frame(1, |api, version, direction, frame| {
-        let body = if direction == Direction::Request { api.request } else { api.response };
-        let silence = Silence::of(body, &|_, _| false);
         for end in head_bytes(direction)..frame.bytes.len() {
             let bytes = &frame.bytes[..end];
             let loud = advance(&mut walker(api, version, direction, end), bytes, end, &mut Vec::new());
-            let mut silenced = walker(api, version, direction, end).silenced(silence.clone());
+            let mut silenced = walker_for(api, version, direction, end, &|_, _| Listeners::NONE);
             let silent = advance(&mut silenced, bytes, end, &mut Vec::new());
             assert_eq!(silent.is_err(), loud.is_err(), "{} v{version} {direction:?} at {end}", api.name);
         }

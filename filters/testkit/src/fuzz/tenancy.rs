@@ -553,7 +553,7 @@ fn values(
 ) -> Result<Vec<(&'static Field, Vec<u8>)>, Fault> {
     let mut walker = notes::walker(api, version, direction, frame.len());
     let mut values = Vec::new();
-    while let Some(event) = walker.next(Input { bytes: frame, base: 0 })? {
+    while let Some((_, event)) = walker.next(Input { bytes: frame, base: 0 })? {
         match event {
             Event::End => return Ok(values),
             Event::Value(value) => values.extend(value.bytes.map(|bytes| (value.field, bytes.to_vec()))),
@@ -631,7 +631,7 @@ fn topic_ids(frame: &[u8]) -> Vec<(usize, [u8; 16])> {
 fn topic_ids_of(api: &'static Api, version: i16, direction: Direction, frame: &[u8]) -> Vec<(usize, [u8; 16])> {
     let mut ids = Vec::new();
     let mut walker = notes::walker(api, version, direction, frame.len());
-    while let Ok(Some(event)) = walker.next(Input { bytes: frame, base: 0 }) {
+    while let Ok(Some((_, event))) = walker.next(Input { bytes: frame, base: 0 }) {
         match event {
             Event::End => break,
             Event::Value(value) if value.field.entity == Entity::TopicId => {
