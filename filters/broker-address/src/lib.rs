@@ -193,7 +193,7 @@ impl Connection {
             Entity::BrokerPort => return self.port(message, value, edits, host),
             Entity::ErrorCode if message.api.key == ApiKey::FIND_COORDINATOR => {
                 if core::mem::take(&mut answer.fail_coordinator) {
-                    edits.replace(value.range.clone(), COORDINATOR_NOT_AVAILABLE.to_be_bytes().to_vec());
+                    edits.replace(value.range.clone(), COORDINATOR_NOT_AVAILABLE.to_be_bytes().as_slice());
                 }
                 answer.error_at = Some(value.range.clone());
             }
@@ -222,10 +222,10 @@ impl Connection {
             host.report(Report::NodeUnmapped(answer.node_id.unwrap_or(-1)));
             if message.api.key == ApiKey::FIND_COORDINATOR {
                 edits.replace(real.range, string_bytes(real.width, "")?);
-                edits.replace(value.range.clone(), (-1i32).to_be_bytes().to_vec());
+                edits.replace(value.range.clone(), (-1i32).to_be_bytes().as_slice());
                 match answer.error_at.take() {
                     Some(error_at) if answer.endpoints.is_none() => {
-                        edits.replace(error_at, COORDINATOR_NOT_AVAILABLE.to_be_bytes().to_vec());
+                        edits.replace(error_at, COORDINATOR_NOT_AVAILABLE.to_be_bytes().as_slice());
                     }
                     _ => answer.fail_coordinator = true,
                 }

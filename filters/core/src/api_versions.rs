@@ -138,10 +138,10 @@ impl Narrowing {
         let Some(narrowed) = narrowed else { return false };
         let (min_at, max_at, end) = (start.saturating_add(2), start.saturating_add(4), start.saturating_add(6));
         if narrowed.min != theirs.min && key != ApiKey::PRODUCE {
-            self.apis.replace(min_at..max_at, narrowed.min.to_be_bytes().to_vec());
+            self.apis.replace(min_at..max_at, narrowed.min.to_be_bytes().as_slice());
         }
         if narrowed.max != theirs.max {
-            self.apis.replace(max_at..end, narrowed.max.to_be_bytes().to_vec());
+            self.apis.replace(max_at..end, narrowed.max.to_be_bytes().as_slice());
         }
         self.offered.push((key, narrowed.max));
         true
@@ -192,7 +192,7 @@ impl Narrowing {
         }
         for (at, level) in [element.min, element.max].into_iter().flatten() {
             if feature.without > 0 && level > feature.without {
-                edits.replace(at, feature.without.to_be_bytes().to_vec());
+                edits.replace(at, feature.without.to_be_bytes().as_slice());
             }
         }
         feature.without > 0

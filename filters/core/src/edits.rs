@@ -2,6 +2,8 @@
 
 use core::ops::Range;
 
+use smallvec::SmallVec;
+
 use crate::fault::Fault;
 use crate::reader::{Width, put_length, put_unsigned_varint};
 use crate::walker::{Array, TagSection, TagSize};
@@ -10,17 +12,29 @@ use crate::walker::{Array, TagSection, TagSize};
 /// ones, and decoders skip tags they do not know (KIP-482).
 const FILLER_TAG: u32 = 127;
 
+/// What comes in place of a range. Most replacements are a name or a number and need no memory of their own.
+pub type Replacement = SmallVec<[u8; 32]>;
+
+/// A range, and what comes in its place.
+pub(crate) type Edit = (Range<usize>, Replacement);
+
+/// So many edits are kept without memory of their own.
+pub(crate) type EditList = SmallVec<[Edit; 4]>;
+
+/// Edits of a frame that needs no more memory than usual.
+const EDITS: usize = 64;
+
 /// Replacements to be made in one frame. Offsets count from the frame's size field.
 #[derive(Debug, Default)]
 pub struct Edits {
-    list: Vec<(Range<usize>, Vec<u8>)>,
+    list: EditList,
     promised: i64,
 }
 
 impl Edits {
     /// Replaces `range` by `bytes`. Ranges of one frame may come in any order but must not overlap.
-    pub fn replace(&mut self, range: Range<usize>, bytes: Vec<u8>) {
-        self.list.push((range, bytes));
+    pub fn replace(&mut self, range: Range<usize>, bytes: impl Into<Replacement>) {
+        self.list.push((range, bytes.into()));
     }
 
     /// States that only `count` elements of `array` are left; their bytes are removed by [`Edits::replace`].
@@ -28,7 +42,7 @@ impl Edits {
     /// # Errors
     /// `Internal` when the count does not fit.
     pub fn recount(&mut self, array: &Array, count: u32) -> Result<(), Fault> {
-        let mut bytes = Vec::with_capacity(5);
+        let mut bytes = Replacement::new();
         let width = if array.width == Width::Compact { Width::Compact } else { Width::Int32 };
         put_length(&mut bytes, width, count as usize)?;
         self.replace(array.count_range.clone(), bytes);
@@ -65,7 +79,8 @@ impl Edits {
 
     /// Takes the newest edit back when it removes exactly `range`.
     pub(crate) fn take_removal(&mut self, range: &Range<usize>) -> bool {
-        self.list.pop_if(|(removed, bytes)| removed == range && bytes.is_empty()).is_some()
+        let is_removal = self.list.last().is_some_and(|(removed, bytes)| removed == range && bytes.is_empty());
+        is_removal && self.list.pop().is_some()
     }
 
     /// Moves every edit towards the front, by what `by` says for its first byte.
@@ -95,15 +110,26 @@ impl Edits {
         usize::try_from(moved).unwrap_or(0)
     }
 
+    /// Forgets all edits, and gives back what memory they needed beyond the usual.
     pub(crate) fn clear(&mut self) {
         self.list.clear();
+        if self.list.capacity() > EDITS {
+            self.list = EditList::new();
+        }
         self.promised = 0;
     }
 
     /// Takes the edits out in wire order.
-    pub(crate) fn drain_sorted(&mut self) -> Vec<(Range<usize>, Vec<u8>)> {
-        self.list.sort_by_key(|(range, _)| range.start);
-        core::mem::take(&mut self.list)
+    pub(crate) fn drain_sorted(&mut self) -> impl Iterator<Item = Edit> + '_ {
+        self.sort();
+        self.list.drain(..)
+    }
+
+    /// They mostly come in order.
+    fn sort(&mut self) {
+        if !self.list.is_sorted_by_key(|(range, _)| range.start) {
+            self.list.sort_by_key(|(range, _)| range.start);
+        }
     }
 
     /// Applies the edits to `part`, whose first byte has the offset `base` in the frame, and patches the sizes of the
@@ -114,11 +140,10 @@ impl Edits {
     pub(crate) fn apply(&mut self, part: &[u8], base: usize, tag_sizes: &[TagSize]) -> Result<Vec<u8>, Fault> {
         const OUTSIDE: Fault = Fault::Internal("edit outside its frame");
         self.patch_tag_sizes(tag_sizes)?;
-        let edits = self.drain_sorted();
-        let growth: usize = edits.iter().map(|(_, bytes)| bytes.len()).sum();
+        let growth: usize = self.list.iter().map(|(_, bytes)| bytes.len()).sum();
         let mut out = Vec::with_capacity(part.len().saturating_add(growth));
         let mut at = base;
-        for (range, bytes) in edits {
+        for (range, bytes) in self.drain_sorted() {
             let gap = relative(at..range.start, base).ok_or(OUTSIDE)?;
             out.extend_from_slice(part.get(gap).ok_or(OUTSIDE)?);
             out.extend_from_slice(&bytes);
@@ -135,9 +160,9 @@ impl Edits {
         if self.list.is_empty() {
             return Ok(());
         }
-        self.list.sort_by_key(|(range, _)| range.start);
+        self.sort();
         // Patches come out in falling order of offset, so those inside a field are the newest ones.
-        let mut patches: Vec<(Range<usize>, Vec<u8>)> = Vec::new();
+        let mut patches: Vec<Edit> = Vec::new();
         for size in tag_sizes.iter().rev() {
             let inside = self.list.partition_point(|(range, _)| range.start < size.range.end);
             let edits = self.list.iter().skip(inside).take_while(|(range, _)| range.start < size.end);
@@ -149,7 +174,7 @@ impl Edits {
             let old = size.end.saturating_sub(size.range.end);
             let new = i64::try_from(old).ok().and_then(|old| old.checked_add(growth));
             let new = new.and_then(|new| u32::try_from(new).ok()).ok_or(Fault::Internal("tag size out of range"))?;
-            let mut bytes = Vec::with_capacity(5);
+            let mut bytes = Replacement::new();
             put_unsigned_varint(&mut bytes, new);
             patches.push((size.range.clone(), bytes));
         }
@@ -225,9 +250,17 @@ mod tests {
     #[test]
     fn edits_are_applied_in_wire_order_whatever_order_they_came_in() {
         let mut edits = Edits::default();
-        edits.replace(14..16, b"XYZ".to_vec());
+        edits.replace(14..16, b"XYZ".as_slice());
         edits.replace(11..12, Vec::new());
         assert_eq!(edits.apply(b"abcdefg", 10, &[]).unwrap(), b"acdXYZg");
+    }
+
+    #[test]
+    fn memory_of_many_edits_is_given_back() {
+        let mut edits = Edits::default();
+        (0..1_000).for_each(|at| edits.replace(at..at, b"x".as_slice()));
+        edits.clear();
+        assert!(edits.is_empty() && edits.list.capacity() <= EDITS);
     }
 
     #[test]

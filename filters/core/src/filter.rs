@@ -9,6 +9,7 @@ use crate::fault::Fault;
 use crate::host::Host;
 use crate::limits::Limits;
 use crate::protocol::{APIS, Api, ApiKey, Field, VersionRange, api};
+use crate::session::Spare;
 use crate::walker::{Event, Layout, Listeners};
 
 /// Way of a message.
@@ -174,6 +175,7 @@ pub struct Chain {
     offered: Vec<Option<Offered>>,
     /// Bytes that all connections of this worker keep in memory.
     held_bytes: Cell<usize>,
+    spare: Spare,
 }
 
 impl Chain {
@@ -182,13 +184,18 @@ impl Chain {
     pub fn new(filters: Vec<Box<dyn FilterConfig>>, limits: Limits) -> Self {
         let keys = APIS.iter().map(|api| api.key.0).max().map_or(0..=0, |max| 0..=max);
         let offered = keys.map(|key| offered(&filters, api(ApiKey(key))?)).collect();
-        Chain { filters, limits, offered, held_bytes: Cell::new(0) }
+        Chain { filters, limits, offered, held_bytes: Cell::new(0), spare: Spare::default() }
     }
 
     /// The bounds of the data path.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Memory that the connections of this worker take turns with.
+    pub(crate) fn spare(&self) -> &Spare {
+        &self.spare
     }
 
     /// The versions of `key` that clients may use, or `None` when the API is hidden.

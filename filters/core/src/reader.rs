@@ -142,14 +142,14 @@ pub enum Width {
 }
 
 /// Appends `value` as UNSIGNED_VARINT in the shortest form.
-pub fn put_unsigned_varint(out: &mut Vec<u8>, mut value: u32) {
+pub fn put_unsigned_varint(out: &mut impl Extend<u8>, mut value: u32) {
     loop {
         let [low, ..] = value.to_le_bytes();
         value >>= 7;
         if value == 0 {
-            return out.push(low & 0x7f);
+            return out.extend([low & 0x7f]);
         }
-        out.push(low | 0x80);
+        out.extend([low | 0x80]);
     }
 }
 
@@ -157,15 +157,15 @@ pub fn put_unsigned_varint(out: &mut Vec<u8>, mut value: u32) {
 ///
 /// # Errors
 /// `Internal` when the length does not fit.
-pub fn put_length(out: &mut Vec<u8>, width: Width, length: usize) -> Result<(), Fault> {
+pub fn put_length(out: &mut impl Extend<u8>, width: Width, length: usize) -> Result<(), Fault> {
     const TOO_LONG: Fault = Fault::Internal("length does not fit its field");
     match width {
         Width::Compact => {
             let length = u32::try_from(length).map_err(|_| TOO_LONG)?;
             put_unsigned_varint(out, length.checked_add(1).ok_or(TOO_LONG)?);
         }
-        Width::Int16 => out.extend_from_slice(&i16::try_from(length).map_err(|_| TOO_LONG)?.to_be_bytes()),
-        Width::Int32 => out.extend_from_slice(&i32::try_from(length).map_err(|_| TOO_LONG)?.to_be_bytes()),
+        Width::Int16 => out.extend(i16::try_from(length).map_err(|_| TOO_LONG)?.to_be_bytes()),
+        Width::Int32 => out.extend(i32::try_from(length).map_err(|_| TOO_LONG)?.to_be_bytes()),
     }
     Ok(())
 }
@@ -186,12 +186,12 @@ pub fn string_bytes(width: Width, text: &str) -> Result<Vec<u8>, Fault> {
 ///
 /// # Errors
 /// `Internal` when the length does not fit.
-pub fn put_padded_length(out: &mut Vec<u8>, length_bytes: usize, length: usize) -> Result<(), Fault> {
+pub fn put_padded_length(out: &mut impl Extend<u8>, length_bytes: usize, length: usize) -> Result<(), Fault> {
     const TOO_LONG: Fault = Fault::Internal("length does not fit its field");
     let mut length = length.checked_add(1).and_then(|length| u32::try_from(length).ok()).ok_or(TOO_LONG)?;
     for left in (0..length_bytes).rev() {
         let [low, ..] = length.to_le_bytes();
-        out.push(if left > 0 { low | 0x80 } else { low & 0x7f });
+        out.extend([if left > 0 { low | 0x80 } else { low & 0x7f }]);
         length >>= 7;
     }
     if length > 0 || length_bytes > 5 { Err(TOO_LONG) } else { Ok(()) }

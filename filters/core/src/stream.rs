@@ -6,6 +6,7 @@
 //! unknown tag: the frame's size has long been passed on.
 
 use core::ops::Range;
+use std::rc::Rc;
 
 use crate::edits::{self, Edits};
 use crate::fault::Fault;
@@ -13,7 +14,7 @@ use crate::filter::{Message, Plan};
 use crate::limits::Limits;
 use crate::protocol::Field;
 use crate::reader::Input;
-use crate::walker::{Event, Listeners, SIZE_BYTES, Walker};
+use crate::walker::{Event, Layout, Listeners, SIZE_BYTES, Walker};
 use crate::window::View;
 
 /// How many bytes are looked at for a start. A field that is longer doubles it.
@@ -67,32 +68,64 @@ enum Part {
     Trailer(usize),
 }
 
+impl Part {
+    fn of(plan: Plan) -> Self {
+        if plan == Plan::Head { Part::Head } else { Part::Body }
+    }
+}
+
 const LOST: Fault = Fault::Internal("stream lost its place");
 
 impl Stream {
+    /// The frame of `frame_bytes` bytes that begins at `at` of the view.
     pub(crate) fn new(
-        walker: Walker,
+        layout: Rc<Layout>,
         message: Message,
         at: usize,
         frame_bytes: usize,
         plan: Plan,
     ) -> Result<Self, Fault> {
-        let start = i64::try_from(at).map_err(|_| LOST)?;
-        let part = if plan == Plan::Head { Part::Head } else { Part::Body };
         Ok(Stream {
-            walker,
+            walker: Walker::new(layout, frame_bytes),
             message,
-            start,
+            start: i64::try_from(at).map_err(|_| LOST)?,
             frame_bytes,
             plan,
             acks: None,
-            part,
+            part: Part::of(plan),
             edits: Edits::default(),
             array: None,
             promised: 0,
             elements: 0,
             grown: 0,
         })
+    }
+
+    /// Another frame, with the memory of this one.
+    pub(crate) fn restart(
+        &mut self,
+        layout: Rc<Layout>,
+        message: Message,
+        at: usize,
+        frame_bytes: usize,
+        plan: Plan,
+    ) -> Result<(), Fault> {
+        self.walker.restart(layout, frame_bytes);
+        self.message = message;
+        self.start = i64::try_from(at).map_err(|_| LOST)?;
+        self.frame_bytes = frame_bytes;
+        self.plan = plan;
+        self.acks = None;
+        self.part = Part::of(plan);
+        self.array = None;
+        (self.promised, self.elements, self.grown) = (0, 0, 0);
+        Ok(())
+    }
+
+    /// Gives back what memory the frame needed beyond the usual.
+    pub(crate) fn forget(&mut self) {
+        self.walker.forget();
+        self.edits.clear();
     }
 
     /// Acks of a Produce request, once seen.
@@ -237,19 +270,23 @@ impl Stream {
             let size = i64::try_from(self.frame_bytes.saturating_sub(SIZE_BYTES)).unwrap_or(i64::MAX);
             let size = i32::try_from(size.saturating_add(growth)).ok().filter(|size| *size >= 0);
             let size = size.ok_or(Fault::Internal("frame too large to write"))?;
-            self.edits.replace(0..SIZE_BYTES, size.to_be_bytes().to_vec());
+            self.edits.replace(0..SIZE_BYTES, size.to_be_bytes().as_slice());
         }
+        self.write(view)
+    }
+
+    /// Hands the edits to the view.
+    fn write(&mut self, view: &mut View<'_>) -> Result<(), Fault> {
+        let start = self.start;
         for (range, bytes) in self.edits.drain_sorted() {
-            let range = self.place_range(range)?;
-            view.replace(range, bytes);
+            view.replace(place(start, range.start)?..place(start, range.end)?, bytes);
         }
         Ok(())
     }
 
     /// Where an offset of the frame lies in the view.
     fn place(&self, frame_at: usize) -> Result<usize, Fault> {
-        let at = i64::try_from(frame_at).ok().and_then(|at| self.start.checked_add(at));
-        at.and_then(|at| usize::try_from(at).ok()).ok_or(LOST)
+        place(self.start, frame_at)
     }
 
     /// Edits between head and trailer.
@@ -258,11 +295,7 @@ impl Stream {
             return Ok(());
         }
         self.grown = self.grown.saturating_add(self.edits.growth(0));
-        for (range, bytes) in self.edits.drain_sorted() {
-            let range = self.place_range(range)?;
-            view.replace(range, bytes);
-        }
-        Ok(())
+        self.write(view)
     }
 
     fn write_trailer(&mut self, view: &mut View<'_>) -> Result<(), Fault> {
@@ -283,6 +316,12 @@ impl Stream {
     fn place_range(&self, range: Range<usize>) -> Result<Range<usize>, Fault> {
         Ok(self.place(range.start)?..self.place(range.end)?)
     }
+}
+
+/// Where an offset of a frame that begins at `start` lies in the view.
+fn place(start: i64, frame_at: usize) -> Result<usize, Fault> {
+    let at = i64::try_from(frame_at).ok().and_then(|at| start.checked_add(at));
+    at.and_then(|at| usize::try_from(at).ok()).ok_or(LOST)
 }
 
 /// Acks of a Produce request, when this is it. With 0 there is no answer.

@@ -5,6 +5,7 @@
 
 use core::ops::Range;
 
+use crate::edits::{EditList, Replacement};
 use crate::fault::Fault;
 
 /// The host's buffer of one direction, during one callback.
@@ -66,7 +67,7 @@ pub(crate) struct View<'w> {
     /// How far the next look goes ahead.
     ahead: usize,
     /// Ascending, not overlapping.
-    edits: Vec<(Range<usize>, Vec<u8>)>,
+    edits: EditList,
 }
 
 const OUTSIDE: Fault = Fault::Internal("look outside the buffer");
@@ -80,7 +81,7 @@ impl<'w> View<'w> {
             chunk: Vec::new(),
             chunk_at: 0,
             ahead: PEEK_AHEAD_BYTES,
-            edits: Vec::new(),
+            edits: EditList::new(),
         }
     }
 
@@ -126,8 +127,8 @@ impl<'w> View<'w> {
     }
 
     /// Replaces `range` by `bytes`; calls come in ascending order.
-    pub(crate) fn replace(&mut self, range: Range<usize>, bytes: Vec<u8>) {
-        self.edits.push((range, bytes));
+    pub(crate) fn replace(&mut self, range: Range<usize>, bytes: impl Into<Replacement>) {
+        self.edits.push((range, bytes.into()));
     }
 
     /// Writes the changes to the host's buffer. The bytes from `hold` on are taken out of it and returned: they are the
@@ -153,7 +154,11 @@ impl<'w> View<'w> {
         let mut at = 0;
         for (range, bytes) in edits {
             self.copy(at..range.start, written, &mut pieces)?;
-            pieces.add(bytes);
+            if bytes.len() < PIECE_BYTES_MIN {
+                pieces.extend(&bytes)
+            } else {
+                pieces.add(bytes.into_vec())
+            }
             at = range.end;
         }
         self.copy(at..written, written, &mut pieces)?;
@@ -239,10 +244,8 @@ impl Pieces {
         self.last.extend_from_slice(bytes);
     }
 
+    /// Adds a large piece without a copy.
     fn add(&mut self, bytes: Vec<u8>) {
-        if bytes.len() < PIECE_BYTES_MIN && !self.last.is_empty() {
-            return self.extend(&bytes);
-        }
         self.close_last();
         self.last = bytes;
     }
@@ -341,7 +344,7 @@ pub(crate) mod tests {
     fn an_edit_at_the_front_reads_nothing_behind_it() {
         let mut buffer = Buffer::new(&[7; 100_000]);
         let mut view = View::new(Vec::new(), &mut buffer);
-        view.replace(0..4, b"xy".to_vec());
+        view.replace(0..4, b"xy".as_slice());
         view.finish(None).unwrap();
         assert_eq!((buffer.bytes.len(), buffer.peeks, buffer.bytes_written), (99_998, 0, 2));
     }
@@ -355,7 +358,7 @@ pub(crate) mod tests {
         let mut next = Buffer::new(b"gh");
         let mut view = View::new(held, &mut next);
         assert_eq!(view.slice(0..4).unwrap(), b"efgh");
-        view.replace(1..3, b"-".to_vec());
+        view.replace(1..3, b"-".as_slice());
         view.finish(None).unwrap();
         assert_eq!(next.bytes, b"e-h");
     }
@@ -373,7 +376,7 @@ pub(crate) mod tests {
     fn bytes_added_at_the_end_cost_one_append() {
         let mut buffer = Buffer::new(b"abc");
         let mut view = View::new(Vec::new(), &mut buffer);
-        view.replace(3..3, b"own".to_vec());
+        view.replace(3..3, b"own".as_slice());
         view.finish(None).unwrap();
         assert_eq!((buffer.bytes.as_slice(), buffer.peeks), (&b"abcown"[..], 0));
     }
@@ -387,7 +390,7 @@ pub(crate) mod tests {
             let mut expected = all.clone();
             for at in [100_000, 200_000, 200_100, 350_000] {
                 view.slice(at..at + 4).unwrap();
-                view.replace(at..at + 2, b"more".to_vec());
+                view.replace(at..at + 2, b"more".as_slice());
             }
             for at in [350_000, 200_100, 200_000, 100_000] {
                 expected.splice(at..at + 2, *b"more");

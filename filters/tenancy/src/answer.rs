@@ -61,7 +61,7 @@ struct Element {
     /// Where a text could be and none is.
     no_text: Option<StringField>,
     resource_type: Option<(Range<usize>, i8)>,
-    resource: Option<(StringField, String)>,
+    resource: Option<Box<(StringField, String)>>,
     /// It is a config whose value is a topic's name.
     names_topic: bool,
 }
@@ -94,9 +94,13 @@ impl Answer {
             Event::ElementEnd(_, range) => self.element_end(tenant, message, range, context),
             Event::ArrayEnd(array) => self.array_end(array, context),
             Event::End => {
-                let mut answer = core::mem::take(self);
-                let body = core::mem::take(&mut answer.body);
-                answer.finish(tenant, message, body, context.edits)
+                let body = core::mem::take(&mut self.body);
+                let done = self.finish(tenant, message, body, context.edits);
+                // Its memory is for the next answer.
+                let mut arrays = core::mem::take(&mut self.arrays);
+                arrays.clear();
+                *self = Answer { arrays, ..Answer::default() };
+                done
             }
             Event::NullStruct(..) | Event::Records(..) => Ok(()),
         }
@@ -121,7 +125,7 @@ impl Answer {
             Entity::TopicId => {
                 let Some(id) = value.bytes.and_then(|bytes| TopicId::try_from(bytes).ok()) else { return Ok(()) };
                 if let Some(id) = tenant.shown(&id) {
-                    context.edits.replace(value.range.clone(), id.to_vec());
+                    context.edits.replace(value.range.clone(), id.as_slice());
                     // It may be used, but not like this. (Or it has been learned since: then the client tries again.)
                     let standing = tenant.topic_ids.borrow_mut().get(&id, context.host);
                     let denied = standing.is_some_and(|standing| !standing.allows(deed(message.api.key)));
@@ -153,7 +157,7 @@ impl Answer {
             }
             Entity::AuthorizedOps if value.number() == Some(i64::from(NO_OPERATIONS)) => Ok(()),
             Entity::AuthorizedOps => {
-                context.edits.replace(value.range.clone(), NO_OPERATIONS.to_be_bytes().to_vec());
+                context.edits.replace(value.range.clone(), NO_OPERATIONS.to_be_bytes().as_slice());
                 Ok(())
             }
             Entity::ClusterId => match (&tenant.config.cluster_id, StringField::of(value)) {
@@ -317,7 +321,7 @@ impl Answer {
         let text = value.text().ok_or(Fault::Foreign { field: value.field.name })?;
         match value.field.name {
             "ResourceName" => {
-                self.element().resource = Some((field, text.to_owned()));
+                self.element().resource = Some(Box::new((field, text.to_owned())));
                 Ok(())
             }
             "Key" => {
@@ -387,7 +391,7 @@ impl Answer {
     fn finish(&self, tenant: &Tenant, message: &Message, element: Element, edits: &mut Edits) -> Result<(), Fault> {
         let around = || self.arrays.iter().rev().find_map(|open| open.element.refusal);
         let mut refusal = self.void.or(element.refusal).or_else(around);
-        if let Some((field, name)) = &element.resource {
+        if let Some((field, name)) = element.resource.as_deref() {
             let (kind_at, kind) = element.resource_type.as_ref().map_or((None, TOPIC), |(at, kind)| (Some(at), *kind));
             let origin = if kind == GROUP { tenant.names.groups.origin(name) } else { tenant.names.topic_origin(name) };
             match origin {
@@ -395,7 +399,7 @@ impl Answer {
                 Origin::Refused { cut, refusal: why, resource_type } => {
                     field.change(&Change { cut, put: "" }, edits)?;
                     if let Some(at) = kind_at {
-                        edits.replace(at.clone(), resource_type.to_be_bytes().to_vec());
+                        edits.replace(at.clone(), resource_type.to_be_bytes().as_slice());
                     }
                     refusal = Some(why);
                 }
@@ -405,7 +409,7 @@ impl Answer {
         let around = || self.arrays.iter().rev().find_map(|open| open.element.code.as_ref().map(|(_, code)| *code));
         let code = element.code.as_ref().map(|(_, code)| *code).or_else(around);
         if let (Some(refusal), Some((at, _))) = (refusal, &element.code) {
-            edits.replace(at.clone(), (refusal as i16).to_be_bytes().to_vec());
+            edits.replace(at.clone(), (refusal as i16).to_be_bytes().as_slice());
         }
         if let (Some(refusal), Some(field)) = (refusal, &element.no_text) {
             field.set(Some(refusal.text()), edits)?;
@@ -503,7 +507,8 @@ fn lists_all(key: ApiKey) -> bool {
 
 /// Whether an element of ListConfigResources is the tenant's. Version 0 lists client metrics only, which are nobody's.
 fn is_shown(message: &Message, element: &Element, tenant: &Tenant) -> bool {
-    let Some((_, name)) = element.resource.as_ref().filter(|_| message.api.key == ApiKey::LIST_CONFIG_RESOURCES) else {
+    let Some((_, name)) = element.resource.as_deref().filter(|_| message.api.key == ApiKey::LIST_CONFIG_RESOURCES)
+    else {
         return true;
     };
     match element.resource_type {

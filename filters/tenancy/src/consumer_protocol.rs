@@ -6,7 +6,7 @@
 use core::ops::Range;
 use std::rc::Rc;
 
-use bifrost_core::edits::Edits;
+use bifrost_core::edits::{Edits, Replacement};
 use bifrost_core::fault::Fault;
 use bifrost_core::protocol::{
     CONSUMER_PROTOCOL_ASSIGNMENT, CONSUMER_PROTOCOL_ASSIGNMENT_VERSIONS, CONSUMER_PROTOCOL_SUBSCRIPTION,
@@ -71,7 +71,7 @@ impl Blob {
     fn renamed(
         self,
         blob: &[u8],
-        mut renamed: impl FnMut(&Value<'_>) -> Option<(Range<usize>, Vec<u8>)>,
+        mut renamed: impl FnMut(&Value<'_>) -> Option<(Range<usize>, Replacement)>,
     ) -> Option<Vec<u8>> {
         let (fields, versions) = self.definition();
         let &[high, low, ..] = blob else { return None };
@@ -106,9 +106,9 @@ impl Blob {
 mod tests {
     use super::*;
 
-    fn upper(value: &Value<'_>) -> Option<(Range<usize>, Vec<u8>)> {
+    fn upper(value: &Value<'_>) -> Option<(Range<usize>, Replacement)> {
         let name = value.text()?.to_uppercase();
-        Some((value.range.end - name.len()..value.range.end, name.into_bytes()))
+        Some((value.range.end - name.len()..value.range.end, name.into_bytes().into()))
     }
 
     /// Version 1: topics `ab` and `c`, user data `xy`, owned partition `ab` 0.

@@ -115,6 +115,11 @@ pub(crate) fn offered(key: ApiKey) -> Option<VersionRange> {
     (decision != Hidden).then_some(VersionRange::new(0, newest))
 }
 
+/// Whether the gateway answers all requests of this API.
+pub(crate) fn is_answered(key: ApiKey) -> bool {
+    matches!(find(key), Some((_, Answered(_))))
+}
+
 fn find(key: ApiKey) -> Option<(i16, Decision)> {
     let at = DECISIONS.binary_search_by_key(&key, |(known, ..)| *known).ok()?;
     DECISIONS.get(at).map(|(_, newest, decision)| (*newest, *decision))

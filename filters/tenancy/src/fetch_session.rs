@@ -46,7 +46,7 @@ impl FetchSession {
             edits.replace(id_at, vec![0; 4]);
         }
         if hidden && epoch != FINAL_EPOCH {
-            edits.replace(epoch_at, FINAL_EPOCH.to_be_bytes().to_vec());
+            edits.replace(epoch_at, FINAL_EPOCH.to_be_bytes().as_slice());
         }
         None
     }

@@ -81,7 +81,7 @@ struct Tenant {
 impl Tenant {
     /// Hides an id that is not the tenant's behind one that no topic has.
     fn hide(&self, id: TopicId, value: &Value<'_>, context: &mut Context<'_>) {
-        context.edits.replace(value.range.clone(), self.mask.hide(&id).to_vec());
+        context.edits.replace(value.range.clone(), self.mask.hide(&id).as_slice());
         self.hidden.borrow_mut().insert(id, ());
         context.host.count(Counter::TopicIdsForeign, 1);
     }
@@ -152,6 +152,10 @@ impl FilterConfig for Tenancy {
         siblings: &'static [Field],
         field: &'static Field,
     ) -> bool {
+        // Only how many elements it has is told in the answer.
+        if direction == Direction::Request && decisions::is_answered(api.key) {
+            return field.array && core::ptr::eq(siblings, api.request);
+        }
         let named_beside = |entity| siblings.iter().any(|sibling| sibling.entity == entity);
         match field.entity {
             entity if is_tenants(entity) => true,
@@ -162,7 +166,7 @@ impl FilterConfig for Tenancy {
             Entity::BrokerId => matches!(field.name, "ReplicaId" | "NodeId") && direction == Direction::Request,
             Entity::Opaque => field.name == "Value" && api.key == ApiKey::DESCRIBE_CONFIGS,
             _ => match direction {
-                Direction::Request => request::reads(field),
+                Direction::Request => request::reads(&self.tenant, api.key, field),
                 Direction::Response => answer::reads(field, named_beside(Entity::TopicName)),
             },
         }

@@ -7,7 +7,7 @@ use bifrost_core::answer::{self, has_top_level_error};
 use bifrost_core::edits::Edits;
 use bifrost_core::fault::Fault;
 use bifrost_core::filter::{Context, Message};
-use bifrost_core::protocol::{ApiKey, Entity, Field};
+use bifrost_core::protocol::{ApiKey, Entity, Field, Kind};
 use bifrost_core::reader::Width;
 use bifrost_core::walker::{Array, Event, Value};
 
@@ -93,13 +93,6 @@ impl Request {
         event: &Event<'_>,
         context: &mut Context<'_>,
     ) -> Result<(), Fault> {
-        if let Some(Decision::Answered(code)) = decision(message.api.key, message.version) {
-            match event {
-                Event::Array(array) => self.elements = array.count.unwrap_or(0),
-                Event::End => self.refuse(code),
-                _ => return Ok(()),
-            }
-        }
         match event {
             Event::Value(value) => self.value(tenant, known, message, value, context),
             Event::Array(array) => {
@@ -120,7 +113,12 @@ impl Request {
                 }
                 Ok(())
             }
-            Event::End => core::mem::take(self).end(tenant, known, message, context),
+            Event::End => {
+                if let Some(Decision::Answered(code)) = decision(message.api.key, message.version) {
+                    self.refuse(code);
+                }
+                core::mem::take(self).end(tenant, known, message, context)
+            }
             Event::ArrayEnd(..) | Event::Records(..) => Ok(()),
         }
     }
@@ -164,7 +162,7 @@ impl Request {
             // A consumer, not a replica: replicas read what is not committed and move what is.
             Entity::BrokerId if value.field.name == "ReplicaId" || self.own_cluster => {
                 if value.number() != Some(-1) {
-                    edits.replace(value.range.clone(), (-1i32).to_be_bytes().to_vec());
+                    edits.replace(value.range.clone(), (-1i32).to_be_bytes().as_slice());
                 }
                 Ok(())
             }
@@ -186,7 +184,7 @@ impl Request {
             // Controllers are not for tenants.
             "EndpointType" if value.number() != Some(1) => self.refuse(UNSUPPORTED_ENDPOINT_TYPE),
             "MaxBytes" if is_whole_fetch && value.number() > Some(i64::from(FETCH_BYTES_MAX)) => {
-                edits.replace(value.range.clone(), FETCH_BYTES_MAX.to_be_bytes().to_vec());
+                edits.replace(value.range.clone(), FETCH_BYTES_MAX.to_be_bytes().as_slice());
             }
             "SessionId" | "SessionEpoch" => self.fetch_session.value(value),
             "AllowAutoTopicCreation" if !policy.auto_create || self.names_shared => {
@@ -364,6 +362,9 @@ impl Request {
     }
 
     fn array(&mut self, tenant: &Tenant, message: &Message, array: &Array, edits: &mut Edits) {
+        if self.depth == 0 {
+            self.elements = array.count.unwrap_or(0);
+        }
         self.topic_configs = array.field.name == "TopicConfigs";
         if topic_policy::assigns_replicas(message.api.key, array) {
             self.element.refusal = Some(Refusal::Policy);
@@ -411,7 +412,7 @@ impl Request {
             Ok(change) => name_at.change(&change, edits),
             Err(refusal) => {
                 if let Some((range, _)) = element.resource_type {
-                    edits.replace(range, TOPIC.to_be_bytes().to_vec());
+                    edits.replace(range, TOPIC.to_be_bytes().as_slice());
                 }
                 name_at.change(&Change { cut: 0, put: &refused_prefix(refusal, resource_type) }, edits)
             }
@@ -496,25 +497,19 @@ fn text(code: i16) -> Option<&'static str> {
 }
 
 /// Fields without an entity of their own that are looked at.
-pub(crate) fn reads(field: &Field) -> bool {
-    matches!(
-        field.name,
-        "ClientId"
-            | "ProtocolType"
-            | "KeyType"
-            | "EndpointType"
-            | "SessionId"
-            | "SessionEpoch"
-            | "MaxBytes"
-            | "AllowAutoTopicCreation"
-            | "Assignments"
-            | "Name"
-            | "Key"
-            | "NumPartitions"
-            | "Count"
-            | "Partitions"
-            | "ReplicationFactor"
-    )
+pub(crate) fn reads(tenant: &Tenant, key: ApiKey, field: &Field) -> bool {
+    match field.name {
+        // The answer may have to be seen whole.
+        "MaxBytes" => key == ApiKey::FETCH && !tenant.names.topics_grow_alike(),
+        "NumPartitions" | "Count" | "Partitions" | "ReplicationFactor" => fixed_number(field),
+        "ClientId" | "ProtocolType" | "KeyType" | "EndpointType" | "SessionId" | "SessionEpoch" => true,
+        "AllowAutoTopicCreation" | "Assignments" | "Name" | "Key" => true,
+        _ => false,
+    }
+}
+
+fn fixed_number(field: &Field) -> bool {
+    !field.array && field.kind != Kind::Struct
 }
 
 /// How many bytes more than it needs the length of a changed name takes in a stream, so that all names grow alike.

@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use bifrost_core::edits::Edits;
+use bifrost_core::edits::{Edits, Replacement};
 use bifrost_core::fault::Fault;
 use bifrost_core::reader::{Width, put_length, put_padded_length, string_bytes};
 use bifrost_core::walker::Value;
@@ -32,20 +32,20 @@ impl StringField {
     }
 
     /// The edit that makes the change; its length is written as short as it can be.
-    pub(crate) fn changed(&self, change: &Change<'_>) -> Result<(Range<usize>, Vec<u8>), Fault> {
+    pub(crate) fn changed(&self, change: &Change<'_>) -> Result<(Range<usize>, Replacement), Fault> {
         self.edit(change, |out, length| put_length(out, self.width, length))
     }
 
     fn edit(
         &self,
         change: &Change<'_>,
-        put_length: impl Fn(&mut Vec<u8>, usize) -> Result<(), Fault>,
-    ) -> Result<(Range<usize>, Vec<u8>), Fault> {
+        put_length: impl Fn(&mut Replacement, usize) -> Result<(), Fault>,
+    ) -> Result<(Range<usize>, Replacement), Fault> {
         if !Names::fits(self.bytes, change) {
             return Err(Fault::Malformed { field: self.name, at: self.range.start });
         }
         let length = self.bytes.saturating_sub(change.cut).saturating_add(change.put.len());
-        let mut bytes = Vec::with_capacity(change.put.len().saturating_add(5));
+        let mut bytes = Replacement::with_capacity(change.put.len().saturating_add(5));
         put_length(&mut bytes, length)?;
         bytes.extend_from_slice(change.put.as_bytes());
         let stays = self.range.end.saturating_sub(self.bytes.saturating_sub(change.cut));

@@ -46,13 +46,12 @@ fn sniff(head: [u8; SIZE_BYTES]) -> Option<Protocol> {
 
 /// Walks a complete frame; gives the new frame when something changed.
 pub(super) fn walk_whole(
-    mut walker: Walker,
+    walker: &mut Walker,
     message: &Message,
     frame: &[u8],
     edits: &mut Edits,
     mut on_event: impl FnMut(&Message, Listeners, &Event<'_>, &mut Edits) -> Result<(), Fault>,
 ) -> Result<Option<Vec<u8>>, Fault> {
-    edits.clear();
     loop {
         let told = walker.next(Input { bytes: frame, base: 0 })?;
         let (listeners, event) = told.ok_or(Fault::Internal("walker wants more than the whole frame"))?;
@@ -65,6 +64,7 @@ pub(super) fn walk_whole(
         return Ok(None);
     }
     let mut frame = edits.apply(frame, 0, walker.tag_sizes())?;
+    edits.clear();
     write_size(&mut frame)?;
     Ok(Some(frame))
 }

@@ -11,6 +11,7 @@ mod frame;
 mod lane;
 mod request;
 mod response;
+mod spare;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -26,6 +27,7 @@ use crate::window::{View, Window};
 
 use frame::{Audience, own_request};
 use lane::{InFlight, Lane, Role, State};
+pub(crate) use spare::Spare;
 
 /// Correlation id of the gateway's own requests. Answers are told by their order, so one is enough.
 pub const OWN_CORRELATION_ID: i32 = 0x6269_6672;
@@ -307,16 +309,19 @@ impl Session {
                         };
                     let progress = stream.run(view, self.chain.limits(), &mut on_event)?;
                     let acks = stream.acks();
-                    match progress {
+                    let next = match progress {
                         Progress::Done(end) => {
-                            lane.state = State::Boundary;
                             at = end;
+                            State::Boundary
                         }
                         Progress::Seen { at: seen, left } => {
-                            lane.state = State::Pass { left };
                             at = seen;
+                            State::Pass { left }
                         }
                         Progress::More(hold) => return self.grant().map(|()| hold),
+                    };
+                    if let State::Stream(done) = core::mem::replace(&mut lane.state, next) {
+                        self.chain.spare().keep_stream(done);
                     }
                     let current = lane.current.take();
                     if let (Direction::Request, Some(request)) = (direction, current) {

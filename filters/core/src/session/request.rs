@@ -11,8 +11,8 @@ use crate::fault::Fault;
 use crate::filter::{Direction, Message, Plan};
 use crate::host::{Counter, Host};
 use crate::protocol::{ApiKey, api};
-use crate::stream::{self, Stream};
-use crate::walker::{Event, Listeners, REQUEST_HEAD_BYTES, SIZE_BYTES, Walker};
+use crate::stream;
+use crate::walker::{Event, Listeners, REQUEST_HEAD_BYTES, SIZE_BYTES};
 use crate::window::View;
 
 impl Session {
@@ -60,9 +60,9 @@ impl Session {
             Plan::Pass | Plan::Head => {
                 let message = Message { api, version, direction: Direction::Request, resizable: false, own: false };
                 self.downstream.current = Some(request);
-                let walker = Walker::new(self.chain.layout(api, version, Direction::Request), frame_bytes);
-                let stream = Stream::new(walker, message, at, frame_bytes, request_plan)?;
-                self.downstream.state = State::Stream(Box::new(stream));
+                let layout = self.chain.layout(api, version, Direction::Request);
+                let stream = self.chain.spare().stream(layout, message, at, frame_bytes, request_plan)?;
+                self.downstream.state = State::Stream(stream);
             }
         }
         Ok(true)
@@ -97,7 +97,8 @@ impl Session {
         let (api, version) = (request.api, request.version);
         let message = Message { api, version, direction: Direction::Request, resizable: true, own: false };
         let frame = view.slice(range.clone())?.get(..range.len()).ok_or(Fault::Internal("short frame"))?;
-        let walker = Walker::new(self.chain.layout(api, version, Direction::Request), frame.len());
+        let layout = self.chain.layout(api, version, Direction::Request);
+        let mut walker = self.chain.spare().walker(layout, frame.len());
         let mut acks = None;
         let mut audience = Audience {
             filters: &mut self.filters,
@@ -109,7 +110,8 @@ impl Session {
             acks = acks.or(stream::acks(event));
             audience.on_event(message, listeners, event, edits)
         };
-        let edited = walk_whole(walker, &message, frame, &mut self.edits, on_event)?;
+        let edited = walk_whole(&mut walker, &message, frame, &mut self.edits, on_event)?;
+        self.chain.spare().keep_walker(walker);
         let hold = core::mem::take(&mut self.wishes.hold);
         let answer = self.wishes.answer.take();
         self.grant()?;

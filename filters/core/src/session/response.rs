@@ -12,7 +12,6 @@ use crate::fault::Fault;
 use crate::filter::{Direction, Message, Plan};
 use crate::host::{Counter, Host};
 use crate::protocol::ApiKey;
-use crate::stream::Stream;
 use crate::walker::{Event, Listeners, RESPONSE_HEAD_BYTES, Walker};
 use crate::window::View;
 
@@ -46,8 +45,8 @@ impl Session {
             Plan::Pass => State::Pass { left: frame_bytes },
             Plan::Head => {
                 let message = Message { api, version, direction: Direction::Response, resizable: false, own: false };
-                let walker = Walker::new(self.chain.layout(api, version, Direction::Response), frame_bytes);
-                State::Stream(Box::new(Stream::new(walker, message, at, frame_bytes, Plan::Head)?))
+                let layout = self.chain.layout(api, version, Direction::Response);
+                State::Stream(self.chain.spare().stream(layout, message, at, frame_bytes, Plan::Head)?)
             }
             // The version of an ApiVersions answer is only known when it is there.
             Plan::Whole if api.key == ApiKey::API_VERSIONS || view.len().saturating_sub(at) >= frame_bytes => {
@@ -121,7 +120,8 @@ impl Session {
         let version =
             if is_api_versions { api_versions::response_version(frame, request.version) } else { request.version };
         let message = Message { api, version, direction: Direction::Response, resizable: true, own };
-        let walker = Walker::new(self.chain.layout(api, version, Direction::Response), frame.len());
+        let layout = self.chain.layout(api, version, Direction::Response);
+        let mut walker = self.chain.spare().walker(layout, frame.len());
         let narrow = || Narrowing::new(&self.chain, frame, api.flexible.contains(version));
         let mut narrowing = is_api_versions.then(narrow).transpose()?;
         if let Some(narrowing) = &narrowing {
@@ -135,7 +135,8 @@ impl Session {
             }
             audience.on_event(message, listeners, event, edits)
         };
-        let edited = walk_whole(walker, &message, frame, &mut self.edits, on_event)?;
+        let edited = walk_whole(&mut walker, &message, frame, &mut self.edits, on_event)?;
+        self.chain.spare().keep_walker(walker);
         self.grant()?;
         if own {
             view.replace(range, Vec::new());

@@ -32,6 +32,9 @@ pub const RESPONSE_HEAD_BYTES: usize = 8;
 /// Levels of structs, arrays and tags in the deepest message that is common.
 const LEVELS: usize = 8;
 
+/// Tagged fields of a message that needs no more memory than usual.
+const TAG_SIZES: usize = 64;
+
 #[derive(Debug)]
 enum Level {
     /// The fields of a struct, from `next` on.
@@ -72,14 +75,41 @@ impl Walker {
     /// A walk through a part of some bytes, for what is embedded.
     #[must_use]
     pub fn within(layout: Rc<Layout>, range: Range<usize>) -> Self {
-        // Room for the deepest message, so that it need not grow on the way.
-        let mut levels = Vec::with_capacity(LEVELS);
-        for of in [Some(layout.body), layout.header].into_iter().flatten() {
-            let next = layout.fields(of).map_or(0, |fields| fields.fields.start);
-            levels.push(Level::Fields { of, next });
+        let walk = Walk {
+            at: range.start,
+            end: range.end,
+            levels: Vec::with_capacity(LEVELS),
+            tag_sizes: Vec::new(),
+            body_tags: None,
+        };
+        let mut walker = Walker { layout, walk };
+        walker.enter_message();
+        walker
+    }
+
+    /// Begins a walk through another frame, with the memory of this one.
+    pub(crate) fn restart(&mut self, layout: Rc<Layout>, frame_bytes: usize) {
+        self.walk.at = if layout.is_request { REQUEST_HEAD_BYTES } else { RESPONSE_HEAD_BYTES };
+        self.walk.end = frame_bytes;
+        self.walk.levels.clear();
+        self.walk.body_tags = None;
+        self.layout = layout;
+        self.enter_message();
+    }
+
+    /// Forgets what was met, and gives back what memory the frame needed beyond the usual.
+    pub(crate) fn forget(&mut self) {
+        self.walk.tag_sizes.clear();
+        if self.walk.tag_sizes.capacity() > TAG_SIZES {
+            self.walk.tag_sizes = Vec::new();
         }
-        let walk = Walk { at: range.start, end: range.end, levels, tag_sizes: Vec::new(), body_tags: None };
-        Walker { layout, walk }
+    }
+
+    fn enter_message(&mut self) {
+        self.walk.enter(&self.layout, self.layout.body);
+        if let Some(header) = self.layout.header {
+            self.walk.enter(&self.layout, header);
+        }
     }
 
     /// Offset of the next byte to be walked.
