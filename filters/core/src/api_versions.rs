@@ -3,16 +3,21 @@
 //! Rewrites the broker's answer: entries of unknown APIs are dropped, version ranges are narrowed. Produce keeps the
 //! broker's lowest version: old librdkafka turns features off when it does not see 0 (KAFKA-18659). Finalized features
 //! whose versions are not offered are lowered or left out.
+//! Filters hear of what the broker offers ([`crate::filter::Filter::on_broker_versions`]) and not of the answer's fields.
 //! A request in a version that the gateway does not know is answered as brokers do: version 0, error 35 (KIP-511).
 
+use core::cell::RefCell;
 use core::ops::Range;
+use std::collections::VecDeque;
+use std::rc::Rc;
 
 use crate::edits::Edits;
 use crate::fault::Fault;
-use crate::filter::Chain;
-use crate::protocol::{ApiKey, Field, VersionRange};
+use crate::filter::{Chain, Direction, Message};
+use crate::protocol::{ApiKey, Field, VersionRange, api};
 use crate::reader::{Input, Reader, Stop, Width, put_length};
-use crate::walker::{Event, Value};
+use crate::session::walk_whole;
+use crate::walker::{Event, Layout, Listeners, RESPONSE_HEAD_BYTES, Value, Walker};
 
 /// UNSUPPORTED_VERSION.
 pub(crate) const UNSUPPORTED_VERSION: i16 = 35;
@@ -24,7 +29,7 @@ const ERROR_CODE_AT: usize = 8;
 const ARRAY: &str = "ApiKeys";
 
 /// The version that an ApiVersions answer is written in: 0 when the broker did not know the request's version.
-pub(crate) fn response_version(frame: &[u8], requested: i16) -> i16 {
+fn response_version(frame: &[u8], requested: i16) -> i16 {
     let code = frame.get(ERROR_CODE_AT..ERROR_CODE_AT.saturating_add(2));
     if code == Some(&UNSUPPORTED_VERSION.to_be_bytes()) { 0 } else { requested }
 }
@@ -64,13 +69,69 @@ struct Finalized {
 
 /// Whether the core wants to hear of a field of the answer. The APIs are read by [`Narrowing::new`]: they are many, and each
 /// connection begins with them.
-pub(crate) fn wants(field: &Field) -> bool {
+fn wants(field: &Field) -> bool {
     matches!(field.name, "Name" | "MinVersionLevel" | "MaxVersionLevel")
+}
+
+/// An answer as the client gets it.
+pub(crate) struct Narrowed {
+    version: i16,
+    /// The broker's answer behind the correlation id.
+    theirs: Vec<u8>,
+    /// The same for the client.
+    pub(crate) ours: Vec<u8>,
+    /// What the broker offers, also of what the client is not offered.
+    pub(crate) broker: Vec<(ApiKey, VersionRange)>,
+}
+
+/// Answers that are remembered: every connection begins with one, and those of a broker are alike.
+const KNOWN_MAX: usize = 8;
+
+/// A longer answer is not remembered.
+const KNOWN_BYTES_MAX: usize = 16 << 10;
+
+/// Answers that a worker has narrowed before.
+#[derive(Default)]
+pub(crate) struct Known(RefCell<VecDeque<Rc<Narrowed>>>);
+
+impl Known {
+    /// Narrows the answer `frame` to a request of version `requested`.
+    pub(crate) fn narrowed(&self, chain: &Chain, frame: &[u8], requested: i16) -> Result<Rc<Narrowed>, Fault> {
+        let version = response_version(frame, requested);
+        let theirs = frame.get(RESPONSE_HEAD_BYTES..).unwrap_or_default();
+        let same = |known: &&Rc<Narrowed>| known.version == version && known.theirs == theirs;
+        if let Some(known) = self.0.borrow().iter().find(same) {
+            return Ok(Rc::clone(known));
+        }
+        let narrowed = Rc::new(narrow(chain, frame, version)?);
+        if theirs.len() <= KNOWN_BYTES_MAX {
+            let mut known = self.0.borrow_mut();
+            known.truncate(KNOWN_MAX.saturating_sub(1));
+            known.push_front(Rc::clone(&narrowed));
+        }
+        Ok(narrowed)
+    }
+}
+
+fn narrow(chain: &Chain, frame: &[u8], version: i16) -> Result<Narrowed, Fault> {
+    let api = api(ApiKey::API_VERSIONS).ok_or(Fault::Internal("tables without ApiVersions"))?;
+    let mut narrowing = Narrowing::new(chain, frame, api.flexible.contains(version))?;
+    let wanted = |_: &'static [Field], field: &'static Field| {
+        if wants(field) { Listeners::SESSION } else { Listeners::NONE }
+    };
+    let mut walker = Walker::new(Rc::new(Layout::response(api, version, &wanted)), frame.len());
+    let message = Message { api, version, direction: Direction::Response, resizable: true, own: false };
+    let on_event = |_: &Message, _, event: &Event<'_>, edits: &mut Edits| narrowing.on_event(event, edits);
+    let edited = walk_whole(&mut walker, &message, frame, &mut Edits::default(), on_event)?;
+    let body = |frame: &[u8]| frame.get(RESPONSE_HEAD_BYTES..).unwrap_or_default().to_vec();
+    let theirs = body(frame);
+    let ours = edited.map_or_else(|| theirs.clone(), |frame| body(&frame));
+    Ok(Narrowed { version, theirs, ours, broker: narrowing.broker })
 }
 
 /// Narrows one ApiVersions answer.
 #[derive(Debug, Default)]
-pub(crate) struct Narrowing {
+struct Narrowing {
     /// What becomes of the APIs.
     apis: Edits,
     element: Finalized,
@@ -82,16 +143,11 @@ pub(crate) struct Narrowing {
 }
 
 impl Narrowing {
-    /// What the broker offers, also of what the client is not offered.
-    pub(crate) fn broker(&self) -> &[(ApiKey, VersionRange)] {
-        &self.broker
-    }
-
     /// Narrows the APIs of the answer `frame`, which is flexible from version 3 on.
     ///
     /// Wire: ErrorCode INT16, array of (ApiKey INT16, MinVersion INT16, MaxVersion INT16, tag section when flexible).
     /// Errors: `Malformed`. Source: ApiVersionsResponse.json.
-    pub(crate) fn new(chain: &Chain, frame: &[u8], flexible: bool) -> Result<Self, Fault> {
+    fn new(chain: &Chain, frame: &[u8], flexible: bool) -> Result<Self, Fault> {
         Self::read(chain, frame, flexible).map_err(|stop| match stop {
             Stop::Fault(fault) => fault,
             Stop::NeedMore => Fault::Malformed { field: ARRAY, at: frame.len() },
@@ -148,7 +204,7 @@ impl Narrowing {
     }
 
     /// Narrows what stands behind the APIs.
-    pub(crate) fn on_event(&mut self, event: &Event<'_>, edits: &mut Edits) -> Result<(), Fault> {
+    fn on_event(&mut self, event: &Event<'_>, edits: &mut Edits) -> Result<(), Fault> {
         match event {
             Event::Element(..) => self.element = Finalized::default(),
             Event::Value(value) => self.value(value),

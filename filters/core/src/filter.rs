@@ -176,6 +176,7 @@ pub struct Chain {
     /// Bytes that all connections of this worker keep in memory.
     held_bytes: Cell<usize>,
     spare: Spare,
+    narrowed: api_versions::Known,
 }
 
 impl Chain {
@@ -184,13 +185,25 @@ impl Chain {
     pub fn new(filters: Vec<Box<dyn FilterConfig>>, limits: Limits) -> Self {
         let keys = APIS.iter().map(|api| api.key.0).max().map_or(0..=0, |max| 0..=max);
         let offered = keys.map(|key| offered(&filters, api(ApiKey(key))?)).collect();
-        Chain { filters, limits, offered, held_bytes: Cell::new(0), spare: Spare::default() }
+        Chain {
+            filters,
+            limits,
+            offered,
+            held_bytes: Cell::new(0),
+            spare: Spare::default(),
+            narrowed: api_versions::Known::default(),
+        }
     }
 
     /// The bounds of the data path.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// ApiVersions answers, narrowed to what all filters understand.
+    pub(crate) fn narrowed(&self) -> &api_versions::Known {
+        &self.narrowed
     }
 
     /// Memory that the connections of this worker take turns with.
@@ -221,13 +234,9 @@ impl Chain {
     fn work_out(&self, api: &'static Api, version: i16, direction: Direction) -> Layout {
         let all = self.filters.iter().enumerate();
         let hear: Vec<_> = all.filter(|(_, filter)| filter.plan(api, version, direction) != Plan::Pass).collect();
-        // Answers of ApiVersions are narrowed by the core.
-        let session_wants = (api.key, direction) == (ApiKey::API_VERSIONS, Direction::Response);
         let wanted = |siblings: &'static [Field], field: &'static Field| {
-            let session = session_wants && api_versions::wants(field);
-            let session = if session { Listeners::SESSION } else { Listeners::NONE };
             let wanting = hear.iter().filter(|(_, filter)| filter.wants(api, direction, siblings, field));
-            wanting.fold(session, |sum, (index, _)| sum.and(Listeners::filter(*index)))
+            wanting.fold(Listeners::NONE, |sum, (index, _)| sum.and(Listeners::filter(*index)))
         };
         let layout = match direction {
             Direction::Request => Layout::request(api, version, &wanted),

@@ -131,7 +131,7 @@ impl FilterConfig for Tenancy {
             let always = match field.entity {
                 entity if is_tenants(entity) => true,
                 Entity::BrokerId => field.name == "ReplicaId",
-                _ => matches!(field.name, "SessionId" | "ApiKeys" | "EndpointType"),
+                _ => matches!(field.name, "SessionId" | "EndpointType"),
             };
             always || (rename_clients && field.name == "ClientId")
         };

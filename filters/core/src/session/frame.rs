@@ -45,7 +45,7 @@ fn sniff(head: [u8; SIZE_BYTES]) -> Option<Protocol> {
 }
 
 /// Walks a complete frame; gives the new frame when something changed.
-pub(super) fn walk_whole(
+pub(crate) fn walk_whole(
     walker: &mut Walker,
     message: &Message,
     frame: &[u8],

@@ -25,6 +25,7 @@ use crate::stream::Progress;
 use crate::walker::{Event, Listeners};
 use crate::window::{View, Window};
 
+pub(crate) use frame::walk_whole;
 use frame::{Audience, own_request};
 use lane::{InFlight, Lane, Role, State};
 pub(crate) use spare::Spare;

@@ -4,15 +4,14 @@ use core::ops::Range;
 
 use super::Session;
 use super::collected::Collected;
-use super::frame::{Audience, frame_bytes, walk_whole};
+use super::frame::{Audience, frame_bytes, walk_whole, write_size};
 use super::lane::{Role, State};
-use crate::api_versions::{self, Narrowing};
 use crate::edits::Edits;
 use crate::fault::Fault;
 use crate::filter::{Direction, Message, Plan};
 use crate::host::{Counter, Host};
 use crate::protocol::ApiKey;
-use crate::walker::{Event, Listeners, RESPONSE_HEAD_BYTES, Walker};
+use crate::walker::{Event, Listeners, RESPONSE_HEAD_BYTES, SIZE_BYTES, Walker};
 use crate::window::View;
 
 impl Session {
@@ -114,25 +113,26 @@ impl Session {
     ) -> Result<(), Fault> {
         let mut request = self.upstream.current.take().ok_or(Fault::Internal("response without a request"))?;
         let own = matches!(request.role, Role::Own);
-        let api = request.api;
+        let (api, version) = (request.api, request.version);
         let frame = view.slice(range.clone())?.get(..range.len()).ok_or(Fault::Internal("short frame"))?;
-        let is_api_versions = api.key == ApiKey::API_VERSIONS;
-        let version =
-            if is_api_versions { api_versions::response_version(frame, request.version) } else { request.version };
+        if api.key == ApiKey::API_VERSIONS && !own {
+            let narrowed = self.chain.narrowed().narrowed(&self.chain, frame, version)?;
+            let head = frame.get(SIZE_BYTES..RESPONSE_HEAD_BYTES).unwrap_or_default();
+            let mut answer = Vec::with_capacity(narrowed.ours.len().saturating_add(RESPONSE_HEAD_BYTES));
+            answer.extend_from_slice(&[0; SIZE_BYTES]);
+            answer.extend_from_slice(head);
+            answer.extend_from_slice(&narrowed.ours);
+            write_size(&mut answer)?;
+            self.filters.iter_mut().for_each(|filter| filter.on_broker_versions(&narrowed.broker));
+            view.replace(range, answer);
+            return Ok(());
+        }
         let message = Message { api, version, direction: Direction::Response, resizable: true, own };
         let layout = self.chain.layout(api, version, Direction::Response);
         let mut walker = self.chain.spare().walker(layout, frame.len());
-        let narrow = || Narrowing::new(&self.chain, frame, api.flexible.contains(version));
-        let mut narrowing = is_api_versions.then(narrow).transpose()?;
-        if let Some(narrowing) = &narrowing {
-            self.filters.iter_mut().for_each(|filter| filter.on_broker_versions(narrowing.broker()));
-        }
         let mut audience =
             Audience { filters: &mut self.filters, host, wishes: &mut self.wishes, memos: &mut request.memos };
         let on_event = |message: &Message, listeners: Listeners, event: &Event<'_>, edits: &mut Edits| {
-            if let Some(narrowing) = &mut narrowing {
-                narrowing.on_event(event, edits)?;
-            }
             audience.on_event(message, listeners, event, edits)
         };
         let edited = walk_whole(&mut walker, &message, frame, &mut self.edits, on_event)?;

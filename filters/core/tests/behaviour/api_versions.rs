@@ -1,8 +1,12 @@
 //! ApiVersions answers: the intersection of what the broker, the tables and the filters understand.
 
-use bifrost_core::filter::FilterConfig;
+use std::rc::Rc;
+
+use bifrost_core::filter::{Chain, FilterConfig};
 use bifrost_core::limits::Limits;
 use bifrost_core::protocol::{ApiKey, VersionRange, api};
+use bifrost_core::session::Session;
+use bifrost_testkit::driver::Driver;
 use bifrost_testkit::filters::Only;
 use bifrost_testkit::frames;
 use kafka_protocol::messages::ApiVersionsRequest;
@@ -210,6 +214,26 @@ fn all_finalized_features_may_go() {
     // So many that count and size of the tagged field need a byte less behind the change.
     let many: Vec<Level> = groups.into_iter().cycle().take(200).chain([("metadata.version", 7, 30)]).collect();
     assert_eq!(left(&many, &NEEDED, &[(18, 4)]), expected([("metadata.version", 7, 30)]));
+}
+
+#[test]
+fn connections_of_one_worker_get_what_their_own_broker_offers() {
+    let chain = Rc::new(Chain::new(only(&[(18, 4), (1, 9)]), Limits::default()));
+    let brokers = [11, 13, 11, 8].map(|max| ApiVersionsResponse::default().with_api_keys(vec![offers(1, 4, max)]));
+    // More than are remembered, so that some are forgotten and come again.
+    let different = (20..40).map(|ms| brokers[0].clone().with_throttle_time_ms(ms));
+    for (id, answer) in brokers.iter().cloned().chain(different).chain(brokers.clone()).enumerate() {
+        for version in [2, 4] {
+            let id = id as i32;
+            let mut driver = Driver::new(Session::new(Rc::clone(&chain)));
+            driver.client(&head(18, version, id)).unwrap();
+            driver.broker(&frames::response::<ApiVersionsRequest>(version, id, &answer)).unwrap();
+            let (got, seen) = frames::read_response::<ApiVersionsRequest>(version, &driver.to_client);
+            let max = answer.api_keys[0].max_version.min(9);
+            assert_eq!((got, ranges(&seen)), (id, vec![(1, 4, max)]), "v{version}");
+            assert_eq!(seen.throttle_time_ms, answer.throttle_time_ms, "v{version}");
+        }
+    }
 }
 
 #[test]
