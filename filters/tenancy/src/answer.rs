@@ -94,8 +94,8 @@ impl Answer {
             Event::ElementEnd(_, range) => self.element_end(tenant, message, range, context),
             Event::ArrayEnd(array) => self.array_end(array, context),
             Event::End => {
-                let body = core::mem::take(&mut self.body);
-                let done = self.finish(tenant, message, body, context.edits);
+                let around = Around { void: self.void, arrays: &self.arrays };
+                let done = finish(tenant, message, &self.body, around, context.edits);
                 // Its memory is for the next answer.
                 let mut arrays = core::mem::take(&mut self.arrays);
                 arrays.clear();
@@ -363,67 +363,28 @@ impl Answer {
         range: &Range<usize>,
         context: &mut Context<'_>,
     ) -> Result<(), Fault> {
-        let Some(open) = self.arrays.last_mut() else { return Ok(()) };
-        let element = core::mem::take(&mut open.element);
-        let foreign = core::mem::take(&mut open.foreign) || !is_shown(message, &element, tenant);
-        if foreign {
+        let Some((open, outer)) = self.arrays.split_last_mut() else { return Ok(()) };
+        if core::mem::take(&mut open.foreign) || !is_shown(message, &open.element, tenant) {
+            open.element = Element::default();
             context.edits.truncate(open.mark);
             context.edits.replace(range.clone(), Vec::new());
             open.dropped = open.dropped.saturating_add(1);
             context.host.count(Counter::ForeignElements, 1);
             return Ok(());
         }
+        let element = &open.element;
         if let (Some(standing), Some(id)) = (element.standing, element.topic_id) {
             tenant.topic_ids.borrow_mut().learn(id, standing, context.host);
         }
-        self.finish(tenant, message, element, context.edits)
+        finish(tenant, message, element, Around { void: self.void, arrays: outer }, context.edits)?;
+        open.element = Element::default();
+        Ok(())
     }
 
     fn array_end(&mut self, array: &Array, context: &mut Context<'_>) -> Result<(), Fault> {
         let Some(open) = self.arrays.pop() else { return Ok(()) };
         if open.dropped > 0 {
             context.edits.recount(array, array.count.unwrap_or(0).saturating_sub(open.dropped))?;
-        }
-        Ok(())
-    }
-
-    /// Everything of a struct is known: what hangs together in it is put right.
-    fn finish(&self, tenant: &Tenant, message: &Message, element: Element, edits: &mut Edits) -> Result<(), Fault> {
-        let around = || self.arrays.iter().rev().find_map(|open| open.element.refusal);
-        let mut refusal = self.void.or(element.refusal).or_else(around);
-        if let Some((field, name)) = element.resource.as_deref() {
-            let (kind_at, kind) = element.resource_type.as_ref().map_or((None, TOPIC), |(at, kind)| (Some(at), *kind));
-            let origin = if kind == GROUP { tenant.names.groups.origin(name) } else { tenant.names.topic_origin(name) };
-            match origin {
-                Origin::Own(change) => field.change(&change, edits)?,
-                Origin::Refused { cut, refusal: why, resource_type } => {
-                    field.change(&Change { cut, put: "" }, edits)?;
-                    if let Some(at) = kind_at {
-                        edits.replace(at.clone(), resource_type.to_be_bytes().as_slice());
-                    }
-                    refusal = Some(why);
-                }
-                Origin::Foreign => return Err(Fault::Foreign { field: "ResourceName" }),
-            }
-        }
-        let around = || self.arrays.iter().rev().find_map(|open| open.element.code.as_ref().map(|(_, code)| *code));
-        let code = element.code.as_ref().map(|(_, code)| *code).or_else(around);
-        if let (Some(refusal), Some((at, _))) = (refusal, &element.code) {
-            edits.replace(at.clone(), (refusal as i16).to_be_bytes().as_slice());
-        }
-        if let (Some(refusal), Some(field)) = (refusal, &element.no_text) {
-            field.set(Some(refusal.text()), edits)?;
-        }
-        for (field, text) in &element.texts {
-            let shown = match code {
-                Some(code) => texts::shown(&tenant.names, code, refusal, text),
-                // What a streams group lacks, in the words of its own topology.
-                None => texts::stripped(&tenant.names, text),
-            };
-            if shown.as_deref() != Some(text) {
-                let nullable = message.api.key != ApiKey::STREAMS_GROUP_HEARTBEAT;
-                field.set(shown.as_deref().or(if nullable { None } else { Some("") }), edits)?;
-            }
         }
         Ok(())
     }
@@ -465,6 +426,68 @@ impl Answer {
         }
         Ok(())
     }
+}
+
+/// What an element lies in.
+#[derive(Clone, Copy)]
+struct Around<'a> {
+    /// Why the request was kept from having an effect.
+    void: Option<Refusal>,
+    /// The arrays around it, from the outside in.
+    arrays: &'a [OpenArray],
+}
+
+impl Around<'_> {
+    /// What the nearest element around says.
+    fn find<T>(&self, of: impl Fn(&Element) -> Option<T>) -> Option<T> {
+        self.arrays.iter().rev().find_map(|open| of(&open.element))
+    }
+}
+
+/// Everything of a struct is known: what hangs together in it is put right.
+fn finish(
+    tenant: &Tenant,
+    message: &Message,
+    element: &Element,
+    around: Around<'_>,
+    edits: &mut Edits,
+) -> Result<(), Fault> {
+    let mut refusal = around.void.or(element.refusal).or_else(|| around.find(|outer| outer.refusal));
+    if let Some((field, name)) = element.resource.as_deref() {
+        let (kind_at, kind) = element.resource_type.as_ref().map_or((None, TOPIC), |(at, kind)| (Some(at), *kind));
+        let origin = if kind == GROUP { tenant.names.groups.origin(name) } else { tenant.names.topic_origin(name) };
+        match origin {
+            Origin::Own(change) => field.change(&change, edits)?,
+            Origin::Refused { cut, refusal: why, resource_type } => {
+                field.change(&Change { cut, put: "" }, edits)?;
+                if let Some(at) = kind_at {
+                    edits.replace(at.clone(), resource_type.to_be_bytes().as_slice());
+                }
+                refusal = Some(why);
+            }
+            Origin::Foreign => return Err(Fault::Foreign { field: "ResourceName" }),
+        }
+    }
+    let code_of = |element: &Element| element.code.as_ref().map(|(_, code)| *code);
+    let code = code_of(element).or_else(|| around.find(code_of));
+    if let (Some(refusal), Some((at, _))) = (refusal, &element.code) {
+        edits.replace(at.clone(), (refusal as i16).to_be_bytes().as_slice());
+    }
+    if let (Some(refusal), Some(field)) = (refusal, &element.no_text) {
+        field.set(Some(refusal.text()), edits)?;
+    }
+    for (field, text) in &element.texts {
+        let shown = match code {
+            Some(code) => texts::shown(&tenant.names, code, refusal, text),
+            // What a streams group lacks, in the words of its own topology.
+            None => texts::stripped(&tenant.names, text),
+        };
+        if shown.as_deref() != Some(text) {
+            let nullable = message.api.key != ApiKey::STREAMS_GROUP_HEARTBEAT;
+            field.set(shown.as_deref().or(if nullable { None } else { Some("") }), edits)?;
+        }
+    }
+    Ok(())
 }
 
 /// Fields without an entity of their own that are looked at; `beside_topic`: a topic's name lies in the same struct.
