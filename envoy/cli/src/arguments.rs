@@ -50,7 +50,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Documents {
-    /// KafkaVirtualCluster documents: a YAML file, or a directory of *.yaml and *.yml files. May be repeated.
+    /// KafkaVirtualCluster and KafkaTargetCluster documents: a YAML file, or a directory of *.yaml and *.yml files. May be repeated.
     /// ${VAR} and ${VAR:default} in values come from the environment
     #[arg(short = 'f', long = "file", value_name = "FILE|DIR", required = true, num_args = 1..)]
     pub(crate) files: Vec<PathBuf>,

@@ -2,13 +2,24 @@
 
 use std::fmt::Write as _;
 
-use bifrost_config::{Endpoints, Gateway, PortPerNode, VirtualCluster, load, validate};
+use bifrost_config::certificates::check_files;
+use bifrost_config::{Endpoints, Gateway, PortPerNode, Problem, VirtualCluster, load, validate};
+use time::OffsetDateTime;
 
 use crate::arguments::Documents;
 
+/// Where the certificates and keys are that documents name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PemFiles {
+    /// On this machine: what is wrong with one is a problem of the documents.
+    Here,
+    /// Perhaps on another machine: a warning will do.
+    Elsewhere,
+}
+
 /// `None`: the problems have been printed.
-pub(crate) fn gateway(documents: &Documents) -> Option<Gateway> {
-    match validate(load(&documents.files), documents.admin()) {
+pub(crate) fn gateway(documents: &Documents, pem_files: PemFiles) -> Option<Gateway> {
+    match read(documents, pem_files) {
         Ok(gateway) => {
             for warning in &gateway.warnings {
                 tracing::warn!("{warning}");
@@ -23,6 +34,18 @@ pub(crate) fn gateway(documents: &Documents) -> Option<Gateway> {
             None
         }
     }
+}
+
+/// Everything that the documents say and that can be checked from here.
+fn read(documents: &Documents, pem_files: PemFiles) -> Result<Gateway, Vec<Problem>> {
+    let mut gateway = validate(load(&documents.files), documents.admin())?;
+    let found = check_files(&gateway, OffsetDateTime::now_utc());
+    match pem_files {
+        PemFiles::Here if !found.is_empty() => return Err(found),
+        PemFiles::Here => {}
+        PemFiles::Elsewhere => gateway.warnings.extend(found),
+    }
+    Ok(gateway)
 }
 
 /// What one virtual cluster offers, a few indented lines.

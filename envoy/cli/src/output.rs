@@ -11,7 +11,7 @@ use bifrost_config::{RenderOptions, Rendered};
 use tempfile::NamedTempFile;
 
 use crate::arguments::{Render, Validate};
-use crate::documents::{counted, describe, gateway};
+use crate::documents::{PemFiles, counted, describe, gateway};
 use crate::envoy;
 use crate::system_ca;
 
@@ -19,7 +19,7 @@ use crate::system_ca;
 const SECRETS: &str = "secrets";
 
 pub(crate) fn validate(arguments: &Validate) -> Result<ExitCode> {
-    let Some(gateway) = gateway(&arguments.documents) else { return Ok(ExitCode::FAILURE) };
+    let Some(gateway) = gateway(&arguments.documents, PemFiles::Here) else { return Ok(ExitCode::FAILURE) };
     let clusters = &gateway.virtual_clusters;
     let mut text = format!("Valid: {}.\n\n", counted(clusters.len(), "virtual cluster"));
     text.extend(clusters.iter().map(describe));
@@ -28,7 +28,7 @@ pub(crate) fn validate(arguments: &Validate) -> Result<ExitCode> {
 }
 
 pub(crate) fn render(arguments: &Render) -> Result<ExitCode> {
-    let Some(gateway) = gateway(&arguments.documents) else { return Ok(ExitCode::FAILURE) };
+    let Some(gateway) = gateway(&arguments.documents, PemFiles::Elsewhere) else { return Ok(ExitCode::FAILURE) };
     let module = envoy::module_for_render(&arguments.module)?;
     let folder = match &arguments.output {
         Some(file) => std::path::absolute(folder_of(file))?,

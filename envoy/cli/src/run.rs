@@ -16,14 +16,14 @@ use tokio::time::{sleep, timeout};
 use crate::admin;
 use crate::arguments::Run;
 use crate::child::Envoy;
-use crate::documents::{counted, describe, gateway};
+use crate::documents::{PemFiles, counted, describe, gateway};
 use crate::envoy;
 use crate::output::print;
 use crate::sockets;
 use crate::system_ca;
 
 pub(crate) fn run(arguments: &Run) -> Result<ExitCode> {
-    let Some(gateway) = gateway(&arguments.documents) else { return Ok(ExitCode::FAILURE) };
+    let Some(gateway) = gateway(&arguments.documents, PemFiles::Here) else { return Ok(ExitCode::FAILURE) };
     let found = envoy::find(arguments.envoy.as_deref())?;
     let admin = arguments.documents.admin();
     let module = envoy::module(&arguments.module)?;

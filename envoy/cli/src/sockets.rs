@@ -21,7 +21,7 @@ pub(crate) fn unavailable(gateway: &Gateway, admin: SocketAddr) -> Vec<String> {
 fn of_virtual_cluster(virtual_cluster: &VirtualCluster) -> Option<String> {
     let what = |target| match target {
         Target::Bootstrap => "port".to_owned(),
-        Target::Node(id) => format!("port of node {id},"),
+        Target::Node(node) => format!("port of node {node},"),
     };
     let mut failed = virtual_cluster
         .ports()

@@ -1,4 +1,4 @@
-//! The `KafkaVirtualCluster` document as an operator writes it.
+//! The documents as an operator writes them.
 
 mod listener;
 mod target;
@@ -26,6 +26,20 @@ pub struct KafkaVirtualCluster {
     pub spec: Spec,
 }
 
+/// The Kafka cluster behind any number of virtual clusters, which name it in `spec.targetCluster.ref`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KafkaTargetCluster {
+    /// Always `gateway.corp/v1alpha1`.
+    pub api_version: ApiVersion,
+    /// Always `KafkaTargetCluster`.
+    pub kind: Kind,
+    /// Name and, as in Kubernetes, labels and annotations.
+    pub metadata: Metadata,
+    /// Where it is and how to trust it; everything but `ref`.
+    pub spec: TargetCluster,
+}
+
 /// Versions of the document format that this build reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub enum ApiVersion {
@@ -39,13 +53,16 @@ pub enum ApiVersion {
 pub enum Kind {
     /// `KafkaVirtualCluster`
     KafkaVirtualCluster,
+    /// `KafkaTargetCluster`
+    KafkaTargetCluster,
 }
 
 /// Identity of a document.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Metadata {
-    /// A DNS label, unique in the set: names the Envoy listener, its VM and its clusters.
+    /// A DNS label, unique among the documents of a kind. That of a virtual cluster names the Envoy listener, its VM and its
+    /// clusters.
     pub name: String,
     /// Not read; accepted so that the same file can be applied to Kubernetes.
     #[serde(default)]

@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use bifrost_broker_address::{Config, HostPattern, HostPerNode, NodePortRange, PortPerNode};
+use bifrost_broker_address::{
+    BadRule, Config, HostPattern, HostPerNode, HostRule, NodeHost, NodePortRange, Part, PortPerNode,
+};
 
 use crate::document::{Listener, Sni};
 use crate::host_port::check_host;
@@ -72,20 +74,18 @@ impl Check<'_> {
         if let Err(reason) = check_name(&bootstrap_host) {
             self.report("sni.bootstrapHost", reason);
         }
-        let pattern = HostPattern::parse(&sni.node_host).and_then(|pattern| {
-            // The longest name that there can be.
-            check_name(&pattern.host(i32::MAX)).map(|()| pattern)
-        });
-        let node_host = pattern.unwrap_or_else(|reason| {
-            self.report("sni.nodeHost", reason);
-            HostPattern::default()
+        let node_host = node_host(sni).unwrap_or_else(|(field, reason)| {
+            self.report(field, reason);
+            NodeHost::default()
         });
         let hosts = HostPerNode {
             bootstrap_host,
             node_host,
             advertised_port: self.listener.advertised_port.unwrap_or(self.listener.port),
         };
-        if let Some(id) = hosts.node_host.node_id(&hosts.bootstrap_host) {
+        if let NodeHost::ById(pattern) = &hosts.node_host
+            && let Some(id) = pattern.node_id(&hosts.bootstrap_host)
+        {
             self.report("sni.bootstrapHost", format!("is the host name of node {id} too; change one of them"));
         }
         hosts
@@ -243,6 +243,33 @@ impl Check<'_> {
         }
         ranges
     }
+}
+
+/// How nodes are named, or which field is wrong and why.
+fn node_host(sni: &Sni) -> Result<NodeHost, (&'static str, String)> {
+    const FIELD: &str = "sni.nodeHost";
+    let node_host = match &sni.upstream_host {
+        None => NodeHost::ById(HostPattern::parse(&sni.node_host).map_err(|reason| {
+            let needs = if sni.node_host.contains("$1") { "; $1 needs upstreamHost" } else { "" };
+            (FIELD, format!("{reason}{needs}"))
+        })?),
+        Some(upstream_host) => {
+            let rule = HostRule::parse(upstream_host, &sni.node_host).map_err(|bad| match bad {
+                BadRule::UpstreamHost(reason) => ("sni.upstreamHost", reason),
+                BadRule::Template(reason) => (FIELD, reason),
+            })?;
+            NodeHost::ByUpstreamHost(rule)
+        }
+    };
+    // The longest id that there can be, and the shortest of what nobody knows yet.
+    let piece = |part| match part {
+        Part::Text(text) => text,
+        Part::Id => i32::MAX.to_string(),
+        Part::Group(_) => "x".to_owned(),
+    };
+    let host: String = node_host.parts().into_iter().map(piece).collect();
+    check_name(&host).map_err(|reason| (FIELD, reason))?;
+    Ok(node_host)
 }
 
 /// A host name that a client can send in a TLS handshake: no IP address (RFC 6066), no underscore (no certificate covers

@@ -1,4 +1,4 @@
-//! From `KafkaVirtualCluster` documents to the configuration of Envoy.
+//! From `KafkaVirtualCluster` and `KafkaTargetCluster` documents to the configuration of Envoy.
 //!
 //! Three steps, each a function: [`load`] reads files into typed documents, [`validate`] turns the whole set
 //! into a [`Gateway`] or a sorted list of [`Problem`]s, and [`render`] turns a gateway into Envoy's bootstrap.
@@ -16,6 +16,7 @@ mod overlap;
 mod ports;
 mod problem;
 mod render;
+mod target;
 mod tls;
 mod validate;
 mod virtualization;
@@ -23,8 +24,8 @@ mod yaml;
 
 pub use bifrost_broker_address::{HostPerNode, PortPerNode, Target};
 pub use document::{
-    ApiVersion, BootstrapServers, ClientAuthentication, FilterSpec, KafkaVirtualCluster, Kind, Listener, ListenerTls,
-    Metadata, Sni, Spec, TargetCluster, TargetTls, Virtualization,
+    ApiVersion, BootstrapServers, ClientAuthentication, FilterSpec, KafkaTargetCluster, KafkaVirtualCluster, Kind,
+    Listener, ListenerTls, Metadata, Sni, Spec, TargetCluster, TargetTls, Virtualization,
 };
 pub use host_port::HostPort;
 pub use load::{Document, Loaded, load, parse};

@@ -4,22 +4,24 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::document::KafkaVirtualCluster;
+use serde::de::DeserializeOwned;
+
+use crate::document::{KafkaTargetCluster, KafkaVirtualCluster};
 use crate::problem::Problem;
 use crate::yaml::{self, Node};
 
 /// A document and where it stands, so that a problem can name file, line and field.
 #[derive(Debug)]
-pub struct Document {
+pub struct Document<R = KafkaVirtualCluster> {
     /// What the document says.
-    pub resource: KafkaVirtualCluster,
+    pub resource: R,
     file: PathBuf,
     /// From 1; 0 when the file has one document only.
     index: usize,
     node: Node,
 }
 
-impl Document {
+impl<R> Document<R> {
     /// A problem of the field at `path`, with its place in the file.
     pub(crate) fn problem(&self, path: &str, message: String) -> Problem {
         problem(&self.file, self.index, &self.node, (path.to_owned(), message))
@@ -39,8 +41,10 @@ impl Document {
 /// What was read: the documents that could be typed, and the problems of the others.
 #[derive(Debug, Default)]
 pub struct Loaded {
-    /// In the order of the files.
+    /// Virtual clusters, in the order of the files.
     pub documents: Vec<Document>,
+    /// Target clusters, in the order of the files.
+    pub target_clusters: Vec<Document<KafkaTargetCluster>>,
     /// Unreadable files, YAML errors, unknown and missing fields, wrong types, unset variables.
     pub problems: Vec<Problem>,
 }
@@ -62,8 +66,10 @@ pub fn load(paths: &[PathBuf]) -> Loaded {
                     loaded.problems.push(of_file(path, "no *.yaml or *.yml file in this directory".to_owned()));
                 }
                 for (file, text) in files {
-                    let Loaded { documents, problems } = parse(&file, &text, &|name| std::env::var(name).ok());
+                    let Loaded { documents, target_clusters, problems } =
+                        parse(&file, &text, &|name| std::env::var(name).ok());
                     loaded.documents.extend(documents);
+                    loaded.target_clusters.extend(target_clusters);
                     loaded.problems.extend(problems);
                 }
             }
@@ -91,12 +97,23 @@ pub fn parse(file: &Path, text: &str, lookup: &dyn Fn(&str) -> Option<String>) -
             loaded.problems.extend(unset.into_iter().map(|finding| problem(file, index, &node, finding)));
             continue;
         }
-        match node.typed() {
-            Ok(resource) => loaded.documents.push(Document { resource, file: file.to_owned(), index, node }),
-            Err(finding) => loaded.problems.push(problem(file, index, &node, finding)),
-        }
+        let read = match node.text("kind") {
+            Some("KafkaTargetCluster") => Document::read(file, index, node).map(|it| loaded.target_clusters.push(it)),
+            // Whatever else it is, it is told so.
+            _ => Document::read(file, index, node).map(|it| loaded.documents.push(it)),
+        };
+        loaded.problems.extend(read.err());
     }
     loaded
+}
+
+impl<R: DeserializeOwned> Document<R> {
+    fn read(file: &Path, index: usize, node: Node) -> Result<Self, Problem> {
+        match node.typed() {
+            Ok(resource) => Ok(Document { resource, file: file.to_owned(), index, node }),
+            Err(finding) => Err(problem(file, index, &node, finding)),
+        }
+    }
 }
 
 fn files(path: &Path) -> io::Result<Vec<PathBuf>> {

@@ -56,6 +56,7 @@ pub(crate) struct Member<'a> {
     document: &'a Document,
     name: &'a str,
     servers: &'a [HostPort],
+    cluster_id: Option<&'a str>,
     virtualization: Option<&'a Virtualization>,
 }
 
@@ -68,6 +69,7 @@ pub(crate) fn members<'a>(documents: &'a [Document], virtual_clusters: &'a [Virt
             document,
             name: &virtual_cluster.name,
             servers: &virtual_cluster.bootstrap_servers,
+            cluster_id: virtual_cluster.cluster_identity.as_ref().map(|identity| &*identity.cluster_id),
             virtualization: document.resource.spec.virtualization.as_ref(),
         })
         .collect()
@@ -118,21 +120,25 @@ pub(crate) fn check(members: &[Member<'_>], all_read: bool, problems: &mut Vec<P
     }
 }
 
-/// Groups the virtual clusters by target cluster. Two have the same target when they list a server in common, and also
-/// when a third one lists a server of each: a server belongs to one Kafka cluster.
+/// Groups the virtual clusters by target cluster. Two have the same target when they list a server or say a cluster id in
+/// common, and also when a third one has something in common with each: a server belongs to one Kafka cluster.
 fn targets<'a>(members: &[Member<'a>]) -> Vec<Vec<Member<'a>>> {
     struct Target<'a> {
         servers: HashSet<(String, u16)>,
+        cluster_ids: HashSet<&'a str>,
         members: Vec<Member<'a>>,
     }
     let mut targets: Vec<Target<'a>> = Vec::new();
     for member in members {
         let servers = member.servers.iter().map(HostPort::identity).collect();
-        let mut target = Target { servers, members: vec![*member] };
+        let cluster_ids = member.cluster_id.into_iter().collect();
+        let mut target = Target { servers, cluster_ids, members: vec![*member] };
         targets.retain_mut(|other| {
-            let apart = other.servers.is_disjoint(&target.servers);
+            let apart =
+                other.servers.is_disjoint(&target.servers) && other.cluster_ids.is_disjoint(&target.cluster_ids);
             if !apart {
                 target.servers.extend(other.servers.drain());
+                target.cluster_ids.extend(other.cluster_ids.drain());
                 target.members.append(&mut other.members);
             }
             apart
@@ -363,6 +369,17 @@ mod tests {
             ("kafka-1:9092", "kafka-2:9092", false),
         ] {
             let problems = problems(&[("one", one, &names), ("other", other, &names)]);
+            assert_eq!(!problems.is_empty(), same, "{one} and {other}");
+        }
+    }
+
+    #[test]
+    fn the_target_is_the_same_when_its_id_is() {
+        let names = tenant("a-");
+        for (one, other, same) in [("x", "x", true), ("x", "y", false)] {
+            // Closes the text, and goes on in the mapping around it.
+            let servers = [(1, one), (2, other)].map(|(n, id)| format!("kafka-{n}:9092\", clusterId: \"{id}"));
+            let problems = problems(&[("one", &servers[0], &names), ("other", &servers[1], &names)]);
             assert_eq!(!problems.is_empty(), same, "{one} and {other}");
         }
     }

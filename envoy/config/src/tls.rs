@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use bifrost_chain::ClientPrincipal;
+
+use crate::certificates;
 use crate::document;
 use crate::document::ClientAuthentication;
 use crate::load::Document;
@@ -42,8 +45,12 @@ pub struct KeyPair {
 pub struct DownstreamTls {
     /// What the gateway shows.
     pub key_pair: KeyPair,
+    /// What clients connect to, as the certificate must have it; see [`certificates::names`].
+    pub names: Vec<String>,
     /// What clients show.
     pub clients: ClientCertificates,
+    /// Who they are then; `None` when they are not asked.
+    pub client_principal: Option<ClientPrincipal>,
 }
 
 /// What clients have to show.
@@ -103,7 +110,7 @@ pub(crate) fn listener(
     tls: &document::ListenerTls,
     problems: &mut Vec<Problem>,
 ) -> Option<DownstreamTls> {
-    let mut files = Files { document, base: "spec.listener.tls", problems };
+    let mut files = Files { document, base: "spec.listener.tls".to_owned(), problems };
     let given = Given { certificate: &tls.certificate_file, key: &tls.key_file, directory: &tls.directory };
     let key_pair = files.key_pair(&given);
     if key_pair.is_none() && given.is_nothing() {
@@ -119,6 +126,9 @@ pub(crate) fn listener(
             if tls.client_ca_file.is_some() {
                 files.report("clientCaFile", "is for clients' certificates, and clients are not asked for one; set clientAuthentication to required or requested, or remove this");
             }
+            if tls.client_principal.is_some() {
+                files.report("clientPrincipal", "is about clients' certificates, and clients are not asked for one; set clientAuthentication to required or requested, or remove this");
+            }
             ClientCertificates::NotAsked
         }
         (ClientAuthentication::Requested, Some(ca)) => ClientCertificates::Requested(ca),
@@ -130,24 +140,27 @@ pub(crate) fn listener(
             return None;
         }
     };
-    Some(DownstreamTls { key_pair: key_pair?, clients })
+    let asked = clients != ClientCertificates::NotAsked;
+    let client_principal = asked.then(|| tls.client_principal.clone().unwrap_or_default());
+    let names = certificates::names(&document.resource);
+    Some(DownstreamTls { key_pair: key_pair?, names, clients, client_principal })
 }
 
-/// Reads `spec.targetCluster.tls`, and says what makes it weak.
-pub(crate) fn upstream(
-    document: &Document,
+/// Reads the `tls` of a target cluster that the document has at `base`, and says what makes it weak.
+pub(crate) fn upstream<R>(
+    document: &Document<R>,
+    base: &str,
     tls: &document::TargetTls,
     problems: &mut Vec<Problem>,
     warnings: &mut Vec<Problem>,
 ) -> Option<UpstreamTls> {
-    let mut files = Files { document, base: "spec.targetCluster.tls", problems };
+    let mut files = Files { document, base: format!("{base}.tls"), problems };
     let given = Given { certificate: &tls.certificate_file, key: &tls.key_file, directory: &tls.directory };
     let key_pair = files.key_pair(&given);
     if key_pair.is_none() && !given.is_nothing() {
         return None;
     }
-    let warn =
-        |field: &str, message: &str| document.problem(&format!("spec.targetCluster.tls.{field}"), message.to_owned());
+    let warn = |field: &str, message: &str| document.problem(&format!("{base}.tls.{field}"), message.to_owned());
     if tls.insecure_skip_verify {
         for (field, is_set) in
             [("caFile", tls.ca_file.is_some()), ("verifyServerName", tls.verify_server_name.is_some())]
@@ -193,20 +206,20 @@ impl Given<'_> {
 }
 
 /// Turns the paths of a document into files.
-struct Files<'a> {
-    document: &'a Document,
-    base: &'static str,
+struct Files<'a, R> {
+    document: &'a Document<R>,
+    base: String,
     problems: &'a mut Vec<Problem>,
 }
 
-impl Files<'_> {
+impl<R> Files<'_, R> {
     fn report(&mut self, field: &str, message: &str) {
         let problem = self.document.problem(&self.path_of(field), message.to_owned());
         self.problems.push(problem);
     }
 
     fn path_of(&self, field: &str) -> String {
-        if field.is_empty() { self.base.to_owned() } else { format!("{}.{field}", self.base) }
+        if field.is_empty() { self.base.clone() } else { format!("{}.{field}", self.base) }
     }
 
     fn file(&mut self, field: &str, path: &Path) -> Option<PemFile> {

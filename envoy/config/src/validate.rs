@@ -4,15 +4,16 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 pub use bifrost_broker_address::Config as Endpoints;
-use bifrost_broker_address::Target;
-use bifrost_chain::{Override, resolve};
+use bifrost_broker_address::{Node, Target};
+use bifrost_chain::{ClusterIdentityConfig, Override};
 use bifrost_core::limits::Limits;
 
-use crate::document::{BootstrapServers, Virtualization};
-use crate::host_port::{HostPort, check_host};
+use crate::document::Virtualization;
+use crate::host_port::HostPort;
 use crate::load::{Document, Loaded};
 use crate::problem::Problem;
-use crate::tls::{DownstreamTls, UpstreamTls, Verification};
+use crate::target::{self, KafkaCluster, TargetClusters};
+use crate::tls::{DownstreamTls, UpstreamTls};
 use crate::{endpoints, host_names, overlap, ports, tls, virtualization};
 
 /// Filters that this build can put into a chain besides the address rewriting that is always there.
@@ -44,6 +45,8 @@ pub struct VirtualCluster {
     pub bootstrap_servers: Vec<HostPort>,
     /// Where bootstrap servers and nodes are, in place of what DNS says.
     pub resolve: Vec<Override>,
+    /// Which Kafka cluster the target has to be.
+    pub cluster_identity: Option<ClusterIdentityConfig>,
     /// TLS to the brokers.
     pub upstream_tls: Option<UpstreamTls>,
     /// Names of the tenant; without it names pass as they are.
@@ -63,7 +66,7 @@ impl VirtualCluster {
         let bootstrap = (self.port..=u16::MAX).take(usize::from(slots)).map(|port| (Target::Bootstrap, port));
         let ranges = ports.map_or(&[][..], |ports| &ports.node_ports);
         let nodes = ranges.iter().flat_map(|range| (range.first_id..=range.last_id).zip(range.first_port..=u16::MAX));
-        bootstrap.chain(nodes.map(|(id, port)| (Target::Node(id), port)))
+        bootstrap.chain(nodes.map(|(id, port)| (Target::Node(Node::Id(id)), port)))
     }
 
     /// The bootstrap address for clients.
@@ -84,7 +87,7 @@ impl VirtualCluster {
 ///
 /// The error holds the problems of loading and of validation, sorted by file and line, never empty.
 pub fn validate(loaded: Loaded, admin: SocketAddr) -> Result<Gateway, Vec<Problem>> {
-    let Loaded { documents, mut problems } = loaded;
+    let Loaded { documents, target_clusters, mut problems } = loaded;
     if documents.is_empty() && problems.is_empty() {
         problems.push(Problem {
             file: Default::default(),
@@ -96,12 +99,14 @@ pub fn validate(loaded: Loaded, admin: SocketAddr) -> Result<Gateway, Vec<Proble
     }
     // A virtual cluster that could not be read is not here to be found by its name.
     let all_read = problems.is_empty();
-    unique_names(&documents, &mut problems);
+    unique_names(documents.iter().map(|document| (document, &*document.resource.metadata.name)), &mut problems);
     let mut virtual_clusters = Vec::new();
     let mut warnings = Vec::new();
+    let targets = TargetClusters::check(&target_clusters, all_read, &mut problems, &mut warnings);
+    warnings.extend(target::unused(&target_clusters, &documents));
     let mut uses = Vec::new();
     for document in &documents {
-        let mut check = Check { document, problems: &mut problems, warnings: &mut warnings };
+        let mut check = Check { document, targets: &targets, problems: &mut problems, warnings: &mut warnings };
         let virtual_cluster = check.virtual_cluster();
         uses.extend(ports::uses(document, &virtual_cluster));
         virtual_clusters.push(virtual_cluster);
@@ -120,24 +125,37 @@ pub fn validate(loaded: Loaded, admin: SocketAddr) -> Result<Gateway, Vec<Proble
     }
 }
 
-fn unique_names(documents: &[Document], problems: &mut Vec<Problem>) {
+/// Reports every name that an earlier document of the same kind has.
+pub(crate) fn unique_names<'a, R: 'a>(
+    documents: impl Iterator<Item = (&'a Document<R>, &'a str)>,
+    problems: &mut Vec<Problem>,
+) {
+    const PATH: &str = "metadata.name";
     let mut first = HashMap::new();
-    for document in documents {
-        let name = &document.resource.metadata.name;
+    for (document, name) in documents {
         match first.get(name) {
             None => {
-                first.insert(name, document.place("metadata.name"));
+                first.insert(name, document.place(PATH));
             }
-            Some(place) => {
-                problems.push(document.problem("metadata.name", format!("'{name}' is already the name of {place}")));
-            }
+            Some(place) => problems.push(document.problem(PATH, format!("'{name}' is already the name of {place}"))),
         }
     }
+}
+
+/// What is wrong with a name that is no DNS label.
+pub(crate) fn bad_name<R>(document: &Document<R>, name: &str) -> Option<Problem> {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let label =
+        (1..=63).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with('-') && !name.ends_with('-');
+    let message =
+        format!("'{name}' is not a name; use 1 to 63 lower case letters, digits and '-', not at the start or end");
+    (!label).then(|| document.problem("metadata.name", message))
 }
 
 /// The checks of one document, in the order of its fields.
 struct Check<'a> {
     document: &'a Document,
+    targets: &'a TargetClusters,
     problems: &'a mut Vec<Problem>,
     warnings: &'a mut Vec<Problem>,
 }
@@ -147,13 +165,11 @@ impl Check<'_> {
     fn virtual_cluster(&mut self) -> VirtualCluster {
         let resource = &self.document.resource;
         let spec = &resource.spec;
-        self.name(&resource.metadata.name);
+        self.problems.extend(bad_name(self.document, &resource.metadata.name));
         let endpoints = endpoints::endpoints(self.document, self.problems);
         let downstream_tls =
             spec.listener.tls.as_ref().and_then(|tls| tls::listener(self.document, tls, self.problems));
-        let bootstrap_servers = self.bootstrap_servers(&spec.target_cluster.bootstrap_servers);
-        self.resolve(&spec.target_cluster.resolve);
-        let upstream_tls = self.upstream_tls(&bootstrap_servers);
+        let KafkaCluster { bootstrap_servers, resolve, cluster_identity, upstream_tls } = self.target_cluster();
         if let Some(virtualization) = &spec.virtualization {
             for (path, message) in virtualization::findings(virtualization) {
                 self.report(&format!("spec.virtualization.{path}"), message);
@@ -168,7 +184,8 @@ impl Check<'_> {
             endpoints,
             downstream_tls,
             bootstrap_servers,
-            resolve: spec.target_cluster.resolve.clone(),
+            resolve,
+            cluster_identity,
             upstream_tls,
             tenancy: spec.virtualization.as_ref().map(Virtualization::tenancy),
             limits: spec.limits.clone(),
@@ -179,75 +196,14 @@ impl Check<'_> {
         self.problems.push(self.document.problem(path, message.into()));
     }
 
-    fn name(&mut self, name: &str) {
-        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        let label = (1..=63).contains(&name.len())
-            && name.bytes().all(allowed)
-            && !name.starts_with('-')
-            && !name.ends_with('-');
-        if !label {
-            self.report(
-                "metadata.name",
-                format!(
-                    "'{name}' is not a name; use 1 to 63 lower case letters, digits and '-', not at the start or end"
-                ),
-            );
-        }
-    }
-
-    fn bootstrap_servers(&mut self, servers: &BootstrapServers) -> Vec<HostPort> {
-        const PATH: &str = "spec.targetCluster.bootstrapServers";
-        let texts: Vec<(String, &str)> = match servers {
-            BootstrapServers::Text(text) if text.trim().is_empty() => Vec::new(),
-            BootstrapServers::Text(text) => text.split(',').map(|server| (PATH.to_owned(), server.trim())).collect(),
-            BootstrapServers::List(list) => {
-                list.iter().enumerate().map(|(index, server)| (format!("{PATH}[{index}]"), server.trim())).collect()
-            }
-        };
-        if texts.is_empty() {
-            self.report(PATH, "at least one host:port is needed");
-        }
-        let mut parsed = Vec::new();
-        for (path, text) in texts {
-            match HostPort::parse(text) {
-                Ok(server) if parsed.contains(&server) => self.report(&path, format!("{server} is listed twice")),
-                Ok(server) => parsed.push(server),
-                Err(reason) => self.report(&path, reason),
+    fn target_cluster(&mut self) -> KafkaCluster {
+        match self.targets.of(self.document, self.problems) {
+            Some(named) => named,
+            None => {
+                let spec = &self.document.resource.spec.target_cluster;
+                target::check(self.document, "spec.targetCluster", spec, self.problems, self.warnings)
             }
         }
-        parsed
-    }
-
-    fn resolve(&mut self, overrides: &[Override]) {
-        for (index, entry) in overrides.iter().enumerate() {
-            let path = format!("spec.targetCluster.resolve[{index}]");
-            let host = &entry.host;
-            let is_host = host.parse::<IpAddr>().is_ok() || check_host(&host.replacen('*', "x", 1)).is_ok();
-            if !is_host {
-                let message = format!("'{host}' is not a host name; one '*' in it stands for any text");
-                self.report(&format!("{path}.host"), message);
-            }
-            if entry.address.is_unspecified() || entry.address.is_multicast() {
-                self.report(&format!("{path}.address"), format!("no broker is at {}", entry.address));
-            }
-        }
-    }
-
-    fn upstream_tls(&mut self, servers: &[HostPort]) -> Option<UpstreamTls> {
-        let tls = self.document.resource.spec.target_cluster.tls.as_ref()?;
-        let upstream = tls::upstream(self.document, tls, self.problems, self.warnings)?;
-        // Envoy takes the name of a server that is found by DNS for what its certificate must hold, and an IP address is
-        // no name. A list of IP addresses needs no DNS.
-        let overrides = &self.document.resource.spec.target_cluster.resolve;
-        let needs_dns = |server: &HostPort| !server.is_ip() && resolve(overrides, &server.host).is_none();
-        let mixed = servers.iter().any(HostPort::is_ip) && servers.iter().any(needs_dns);
-        if matches!(upstream.verification, Verification::ChainAndName(_)) && mixed {
-            self.report(
-                "spec.targetCluster.bootstrapServers",
-                "has host names beside IP addresses, whose certificates cannot be checked together; use only names or only addresses",
-            );
-        }
-        Some(upstream)
     }
 
     fn filters(&mut self) {

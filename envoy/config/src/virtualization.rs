@@ -38,19 +38,31 @@ pub(crate) fn findings(virtualization: &Virtualization) -> Vec<Finding> {
         findings.free_text(path, prefix, PREFIX_BYTES_MAX);
     }
     if let Some(id) = &virtualization.cluster_id {
-        if id.is_empty() {
-            findings.add("clusterId", "is empty; leave it out to show clients the real one");
-        }
-        findings.free_text("clusterId", id, CLUSTER_ID_BYTES_MAX);
+        findings.cluster_id(id, "leave it out to show clients the real one");
     }
     findings.shared_topics(&virtualization.topic_prefix, &virtualization.shared_topics);
     findings.topic_creation(&virtualization.topic_creation);
     findings.0
 }
 
+/// What is wrong with a cluster id, real or virtual; `instead` is what to do when there is none.
+pub(crate) fn cluster_id_findings(id: &str, instead: &str) -> Vec<Finding> {
+    let mut findings = Findings(Vec::new());
+    findings.cluster_id(id, instead);
+    findings.0
+}
+
 struct Findings(Vec<Finding>);
 
 impl Findings {
+    fn cluster_id(&mut self, id: &str, instead: &str) {
+        const PATH: &str = "clusterId";
+        if id.is_empty() {
+            self.add(PATH, format!("is empty; {instead}"));
+        }
+        self.free_text(PATH, id, CLUSTER_ID_BYTES_MAX);
+    }
+
     fn add(&mut self, path: &str, message: impl Into<String>) {
         self.0.push((path.to_owned(), message.into()));
     }

@@ -102,6 +102,15 @@ impl Node {
         })
     }
 
+    /// The text of a field of this mapping.
+    pub(crate) fn text(&self, key: &str) -> Option<&str> {
+        let Value::Map(entries) = &self.value else { return None };
+        match &entries.iter().find(|entry| entry.key == key)?.value.value {
+            Value::Text(text) | Value::Expanded(text) => Some(text),
+            _ => None,
+        }
+    }
+
     /// Line of the field at `path`, or of its nearest ancestor that is there.
     pub(crate) fn line_of(&self, path: &str) -> u64 {
         let mut node = self;

@@ -18,7 +18,7 @@ fn every_bad_document_is_refused_with_its_messages() {
             count += 1;
         }
     }
-    assert!(count >= 43, "only {count} documents");
+    assert!(count >= 51, "only {count} documents");
 }
 
 #[test]
@@ -34,13 +34,13 @@ fn the_sample_of_the_design_is_read_as_written() {
 }
 
 #[test]
-fn the_document_of_the_readme_is_valid() {
+fn the_documents_of_the_readme_are_valid() {
     let readme = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md"));
     let text = std::fs::read_to_string(readme).unwrap();
     let documents: Vec<&str> = text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    let whole: Vec<&&str> = documents.iter().filter(|text| text.starts_with("apiVersion")).collect();
-    assert_eq!(whole.len(), 1);
-    let gateway = validate(parse(readme, whole[0], &|_| None), admin()).unwrap();
+    let whole: Vec<&str> = documents.into_iter().filter(|text| text.starts_with("apiVersion")).collect();
+    assert_eq!(whole.len(), 2);
+    let gateway = validate(parse(readme, &whole.join("---\n"), &|_| None), admin()).unwrap();
     assert_eq!((gateway.virtual_clusters[0].name.as_str(), gateway.virtual_clusters[0].port), ("orders", 9093));
 }
 
@@ -58,6 +58,31 @@ fn problems_of_several_files_are_reported_together_in_order() {
     assert_eq!(problems, sorted);
     let files: std::collections::BTreeSet<_> = problems.iter().map(|problem| &problem.file).collect();
     assert!(files.len() >= 42);
+}
+
+#[test]
+fn a_target_cluster_may_stand_in_another_file_and_be_of_no_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let target = |name: &str| {
+        format!(
+            "---\napiVersion: gateway.corp/v1alpha1\nkind: KafkaTargetCluster\nmetadata: {{ name: {name} }}\n\
+             spec: {{ bootstrapServers: '{name}:9092' }}\n"
+        )
+    };
+    write("a.yaml", &format!("{}{}", target("main"), target("spare")));
+    write(
+        "b.yaml",
+        "apiVersion: gateway.corp/v1alpha1\nkind: KafkaVirtualCluster\nmetadata: { name: orders }\n\
+         spec: { listener: { port: 9093, advertisedHost: gateway }, targetCluster: { ref: main } }\n",
+    );
+
+    let gateway = validate(load(&[folder.path().to_owned()]), admin()).unwrap();
+
+    assert_eq!(gateway.virtual_clusters[0].bootstrap_servers[0].to_string(), "main:9092");
+    let warnings: Vec<String> = gateway.warnings.iter().map(ToString::to_string).collect();
+    let place = format!("{}:9 (document 2)", folder.path().join("a.yaml").display());
+    assert_eq!(warnings, [format!("{place}: metadata.name: no virtual cluster refers to it")]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use bifrost_chain::Config;
-use bifrost_config::{Gateway, RenderOptions, plugin_config, render, validate};
+use bifrost_config::{Gateway, RenderOptions, parse, plugin_config, render, validate};
 use common::{admin, entries, expect, parsed, testdata, write};
 use serde_json::Value;
 
@@ -45,6 +45,22 @@ fn the_order_of_documents_does_not_matter() {
     loaded.documents.reverse();
     let reversed = validate(loaded, admin()).unwrap();
     assert_eq!(reversed, validate(parsed(&file), admin()).unwrap());
+}
+
+#[test]
+fn a_reference_is_rendered_as_what_it_refers_to() {
+    let file = testdata("envoy/target-clusters/spec.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let (_, main) = text.split_once("name: main, labels: { region: eu } }\nspec:\n").unwrap();
+    let (main, _) = main.split_once("---").unwrap();
+    let (_, first) = text.split_once('\n').unwrap();
+    let in_place: String = main.lines().map(|line| format!("\n  {line}")).collect();
+    let rendered = |text: &str| {
+        let gateway = validate(parse(&file, text, &|_| None), admin()).unwrap();
+        let rendered = render(&gateway, &RenderOptions::default()).unwrap();
+        (rendered.bootstrap, rendered.files)
+    };
+    assert_eq!(rendered(first), rendered(&first.replace(" { ref: main }", &in_place)));
 }
 
 #[test]

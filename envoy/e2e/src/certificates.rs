@@ -36,9 +36,14 @@ impl Authority {
     /// Writes a certificate for these host names and IP addresses, its key and the CA into `folder`, by rename, so that the
     /// files there before can be in use.
     pub fn issue(&self, folder: &Path, common_name: &str, names: &[&str]) -> Result<Issued> {
-        std::fs::create_dir_all(folder)?;
         let mut params = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())?;
         params.distinguished_name.push(DnType::CommonName, common_name);
+        self.issue_with(folder, params)
+    }
+
+    /// The same for whatever `params` say.
+    pub fn issue_with(&self, folder: &Path, params: CertificateParams) -> Result<Issued> {
+        std::fs::create_dir_all(folder)?;
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?.pem();
         let key = key.serialize_pem();

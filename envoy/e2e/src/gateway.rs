@@ -31,6 +31,10 @@ pub struct VirtualCluster {
     pub advertised: Ipv4Addr,
     /// Its part of the domain, with a host name for each node on a port that all of these virtual clusters share.
     pub domain: Option<String>,
+    /// What comes before the domain in the names of nodes.
+    pub node: String,
+    /// Entries of `spec.listener.sni`, each with a comma before it.
+    pub sni: String,
     /// Entries of `spec.listener`, each with a comma before it.
     pub listener: String,
     /// Entries of `spec.targetCluster`, each with a comma before it.
@@ -46,6 +50,8 @@ impl VirtualCluster {
             bootstrap_servers: bootstrap_servers.to_owned(),
             advertised: GATEWAY_IP,
             domain: None,
+            node: "broker-$(nodeId)".to_owned(),
+            sni: String::new(),
             listener: String::new(),
             target: String::new(),
             more: String::new(),
@@ -61,6 +67,13 @@ impl VirtualCluster {
     /// Gives it host names `bootstrap.<domain>` and `broker-<id>.<domain>`.
     pub fn domain(mut self, domain: &str) -> VirtualCluster {
         self.domain = Some(domain.to_owned());
+        self
+    }
+
+    /// Names nodes `<node>.<domain>`, where `$1` is what the expression's first group matches in a broker's name.
+    pub fn named_after(mut self, upstream_host: &str, node: &str) -> VirtualCluster {
+        self.node = node.to_owned();
+        self.sni = format!(", upstreamHost: '{upstream_host}'");
         self
     }
 
@@ -183,12 +196,12 @@ impl Gateway {
 fn yaml(virtual_clusters: &[VirtualCluster], ports: &[PortBlock]) -> String {
     let mut text = String::new();
     for (cluster, block) in virtual_clusters.iter().zip(ports) {
-        let VirtualCluster { name, bootstrap_servers, advertised, domain, listener, target, more } = cluster;
+        let VirtualCluster { name, bootstrap_servers, advertised, domain, node, sni, listener, target, more } = cluster;
         let hosts = match domain {
             None => format!("port: {}, advertisedHost: {advertised}", block.port(0)),
             Some(domain) => {
                 let port = shared_port(virtual_clusters, ports).unwrap_or_default();
-                let sni = format!("{{ bootstrapHost: bootstrap.{domain}, nodeHost: broker-$(nodeId).{domain} }}");
+                let sni = format!("{{ bootstrapHost: bootstrap.{domain}, nodeHost: {node}.{domain}{sni} }}");
                 format!("port: {port}, sni: {sni}")
             }
         };

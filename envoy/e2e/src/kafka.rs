@@ -38,7 +38,7 @@ const MISNAMED_TLS: u16 = 40;
 /// The second listener of node n at `RELAYED` + n.
 const RELAYED: u16 = 80;
 
-const CLUSTER_ID: &str = "bifrostE2eCluster00001";
+pub const CLUSTER_ID: &str = "bifrostE2eCluster00001";
 const START_PATIENCE: Duration = Duration::from_secs(90);
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
 

@@ -11,7 +11,9 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use bifrost_chain::{Arrival, Closing, Connection, Route, Step, VirtualCluster};
+use bifrost_chain::{
+    Arrival, CertificateName, ClientCertificate, Closing, Connection, Node, Route, Step, VirtualCluster,
+};
 use bifrost_core::fault::Fault;
 use bifrost_core::session::Flow;
 use bifrost_core::window::Window;
@@ -44,8 +46,8 @@ struct Root {
 struct Worker {
     cluster: VirtualCluster,
     metrics: Metrics,
-    /// Connections that wait for a node's address: context id to node id and deadline.
-    waiting: RefCell<BTreeMap<u32, (i32, u64)>>,
+    /// Connections that wait for a node's address: context id to node and deadline.
+    waiting: RefCell<BTreeMap<u32, (Node, u64)>>,
 }
 
 impl Context for Root {}
@@ -75,12 +77,12 @@ impl RootContext for Root {
             return;
         }
         let now_ms = host::now_ms();
-        worker.waiting.borrow_mut().retain(|context_id, (node_id, deadline_ms)| {
+        worker.waiting.borrow_mut().retain(|context_id, (node, deadline_ms)| {
             if now_ms < *deadline_ms {
                 return true;
             }
             if host::set_effective_context(*context_id).is_ok() {
-                worker.close(Closing::NodeWait(*node_id));
+                worker.close(Closing::NodeWait(node.clone()), &peer());
             }
             false
         });
@@ -97,9 +99,9 @@ impl Worker {
     }
 
     /// Closes the connection of the effective context, which nobody is to blame for.
-    fn close(&self, closing: Closing) {
+    fn close(&self, closing: Closing, client: &str) {
         self.metrics.closed(closing.reason());
-        host::log(Level::Info, &format!("{}: closed: {closing}", peer()));
+        host::log(Level::Info, &format!("{client}: closed: {closing}"));
         host::close();
     }
 }
@@ -181,6 +183,7 @@ impl Stream {
             return Ok(false);
         };
         if !self.routed {
+            identify(connection, &self.worker.cluster)?;
             route(connection, &self.worker, self.context_id)?;
             self.routed = true;
         }
@@ -213,8 +216,8 @@ impl Stream {
                     }
                 }
                 Step::Close(closing) => {
-                    self.connection = None;
-                    self.worker.close(closing);
+                    let client = client(self.connection.take().as_ref());
+                    self.worker.close(closing, &client);
                 }
             }
         }
@@ -225,13 +228,32 @@ impl Stream {
             Ok(value) => return Some(value),
             Err(fault) => fault,
         };
-        let message = self.connection.take().and_then(|connection| connection.last_message());
+        let connection = self.connection.take();
+        let client = client(connection.as_ref());
+        let message = connection.and_then(|connection| connection.last_message());
         let message = message.map_or_else(String::new, |(key, version)| format!(" after {key} version {version}"));
         self.worker.metrics.closed(fault.reason());
-        host::log(Level::Warn, &format!("{}: closed{message}: {fault}", peer()));
+        host::log(Level::Warn, &format!("{client}: closed{message}: {fault}"));
         host::close();
         None
     }
+}
+
+/// Says who the client is. Envoy has checked its certificate; what it says can be read from the first data on.
+fn identify(connection: &mut Connection, cluster: &VirtualCluster) -> Result<(), Fault> {
+    let Some(kind) = cluster.identified_by() else { return Ok(()) };
+    let name = match kind {
+        CertificateName::Subject => "subject_peer_certificate",
+        CertificateName::DnsName => "dns_san_peer_certificate",
+        CertificateName::Uri => "uri_san_peer_certificate",
+    };
+    let shown =
+        host::property(&["connection", "mtls"]).ok_or(Fault::Internal("no word on the client's certificate"))?;
+    if shown != [1] {
+        return connection.identify(ClientCertificate::None);
+    }
+    let name = host::property(&["connection", name]).and_then(|name| String::from_utf8(name).ok());
+    connection.identify(ClientCertificate::Named(name.as_deref()))
 }
 
 /// Tells Envoy's next filters where the connection goes.
@@ -251,9 +273,9 @@ fn route(connection: &mut Connection, worker: &Worker, context_id: u32) -> Resul
             }
         }
     }
-    if let Some(node_id) = connection.waits_for_node() {
+    if let Some(node) = connection.waits_for_node() {
         let deadline_ms = host::now_ms().saturating_add(u64::from(worker.cluster.limits().node_wait_ms));
-        worker.waiting.borrow_mut().insert(context_id, (node_id, deadline_ms));
+        worker.waiting.borrow_mut().insert(context_id, (node.clone(), deadline_ms));
     }
     Ok(())
 }
@@ -271,7 +293,10 @@ fn log_upstream_failure(connection: &Connection) {
         Some((id, address)) => format!("node {id}, {}:{} at {at},", address.host, address.port),
         None => format!("bootstrap server {at}"),
     };
-    host::log(Level::Warn, &format!("{}: closed: {upstream} could not be connected to: {reason}", peer()));
+    host::log(
+        Level::Warn,
+        &format!("{}: closed: {upstream} could not be connected to: {reason}", client(Some(connection))),
+    );
 }
 
 /// Where the client's connection has arrived.
@@ -280,6 +305,14 @@ fn arrival() -> Arrival {
     let port = port.and_then(|bytes| u16::try_from(i64::from_le_bytes(bytes)).ok()).unwrap_or_default();
     let server_name = host::property(&["connection", "requested_server_name"]).unwrap_or_default();
     Arrival { port, server_name: String::from_utf8(server_name).unwrap_or_default() }
+}
+
+/// The client for logs: its address, and who it is if that was asked.
+fn client(connection: Option<&Connection>) -> String {
+    match connection.and_then(Connection::principal) {
+        Some(principal) => format!("{} ({principal})", peer()),
+        None => peer(),
+    }
 }
 
 /// The client's address, for logs.

@@ -2,10 +2,14 @@
 
 use core::fmt;
 use std::borrow::Cow;
+use std::rc::Rc;
 
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::pattern::HostPattern;
+use crate::rule::{HostRule, Part};
 
 /// The addresses of one virtual cluster as its clients see them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,9 +46,72 @@ pub struct HostPerNode {
     /// Name of the bootstrap address. Connections to it may go to any bootstrap server.
     pub bootstrap_host: String,
     /// Names of the nodes.
-    pub node_host: HostPattern,
+    pub node_host: NodeHost,
     /// The port that clients are sent to.
     pub advertised_port: u16,
+}
+
+/// How nodes are named: a text, or a mapping.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum NodeHost {
+    /// By their ids.
+    ById(HostPattern),
+    /// By the names that their brokers advertise.
+    ByUpstreamHost(HostRule),
+}
+
+/// A pattern that is not there yet.
+impl Default for NodeHost {
+    fn default() -> Self {
+        NodeHost::ById(HostPattern::default())
+    }
+}
+
+impl NodeHost {
+    /// The pieces of every name.
+    #[must_use]
+    pub fn parts(&self) -> Vec<Part> {
+        match self {
+            NodeHost::ById(pattern) => {
+                let (prefix, suffix) = pattern.parts();
+                vec![Part::Text(prefix.to_owned()), Part::Id, Part::Text(suffix.to_owned())]
+            }
+            NodeHost::ByUpstreamHost(rule) => rule.parts().to_vec(),
+        }
+    }
+}
+
+/// Says what is wrong with the one that it is, which serde's untagged enums do not.
+impl<'de> Deserialize<'de> for NodeHost {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = NodeHost;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a host pattern, or upstreamHost and template")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<NodeHost, E> {
+                HostPattern::parse(text).map(NodeHost::ById).map_err(E::custom)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<NodeHost, A::Error> {
+                HostRule::deserialize(MapAccessDeserializer::new(fields)).map(NodeHost::ByUpstreamHost)
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+impl fmt::Display for NodeHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NodeHost::ById(pattern) => pattern.fmt(f),
+            NodeHost::ByUpstreamHost(rule) => rule.fmt(f),
+        }
+    }
 }
 
 /// Node ids `first_id..=last_id` on the ports from `first_port` upwards.
@@ -69,12 +136,30 @@ pub struct Arrival {
 }
 
 /// What an address of the gateway stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// Any bootstrap server.
     Bootstrap,
-    /// The node with this id and no other.
-    Node(i32),
+    /// This node and no other.
+    Node(Node),
+}
+
+/// A node as a client means it. Displays as in "node 3" or "node 'b-3.example.com'".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Node {
+    /// The one with this id.
+    Id(i32),
+    /// The one that has this host name, in lower case, because of what its broker advertises.
+    Host(Rc<str>),
+}
+
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Node::Id(id) => id.fmt(f),
+            Node::Host(host) => write!(f, "'{host}'"),
+        }
+    }
 }
 
 /// The address of a node that clients are sent to. Displays as `host:port`, an IPv6 address in brackets.
@@ -103,18 +188,26 @@ impl Config {
         }
     }
 
-    /// Where clients reach node `id`, or `None` when they cannot.
+    /// Where clients reach node `id`, whose broker advertises `upstream_host`, or `None` when they cannot.
     #[must_use]
-    pub fn advertised(&self, id: i32) -> Option<Advertised<'_>> {
+    pub fn advertised(&self, id: i32, upstream_host: &str) -> Option<Advertised<'_>> {
         match self {
             Config::PortPerNode(ports) => {
                 let host = Cow::Borrowed(ports.advertised_host.as_str());
                 Some(Advertised { host, port: ports.advertised_port(ports.port(id)?)? })
             }
             Config::HostPerNode(hosts) => {
-                let host = Cow::Owned(hosts.node_host.host(id));
-                (id >= 0).then_some(Advertised { host, port: hosts.advertised_port })
+                let host = Cow::Owned(hosts.host(id, upstream_host)?);
+                Some(Advertised { host, port: hosts.advertised_port })
             }
+        }
+    }
+
+    /// The names of nodes, where they come from what brokers advertise.
+    pub(crate) fn named(&self) -> Option<&HostPerNode> {
+        match self {
+            Config::HostPerNode(hosts) if matches!(hosts.node_host, NodeHost::ByUpstreamHost(_)) => Some(hosts),
+            Config::HostPerNode(_) | Config::PortPerNode(_) => None,
         }
     }
 }
@@ -124,7 +217,7 @@ impl PortPerNode {
         if port.checked_sub(self.bootstrap_port).is_some_and(|slot| slot < self.bootstrap_slots) {
             return Some(Target::Bootstrap);
         }
-        self.node_ports.iter().find_map(|range| range.node_id(port)).map(Target::Node)
+        self.node_ports.iter().find_map(|range| range.node_id(port)).map(|id| Target::Node(Node::Id(id)))
     }
 
     /// The port of node `id`, or `None` when no range holds it.
@@ -148,7 +241,24 @@ impl HostPerNode {
         if host.eq_ignore_ascii_case(&self.bootstrap_host) {
             return Some(Target::Bootstrap);
         }
-        self.node_host.node_id(host).map(Target::Node)
+        let node = match &self.node_host {
+            NodeHost::ById(pattern) => Node::Id(pattern.node_id(host)?),
+            NodeHost::ByUpstreamHost(_) if host.is_empty() => return None,
+            // Which names there are is known when it is looked for.
+            NodeHost::ByUpstreamHost(_) => Node::Host(host.to_ascii_lowercase().into()),
+        };
+        Some(Target::Node(node))
+    }
+
+    /// The host name of node `id`, whose broker advertises `upstream_host`.
+    #[must_use]
+    pub fn host(&self, id: i32, upstream_host: &str) -> Option<String> {
+        match &self.node_host {
+            NodeHost::ById(pattern) => (id >= 0).then(|| pattern.host(id)),
+            NodeHost::ByUpstreamHost(rule) => {
+                rule.host(id, upstream_host).filter(|host| !host.eq_ignore_ascii_case(&self.bootstrap_host))
+            }
+        }
     }
 }
 
@@ -196,7 +306,7 @@ mod tests {
     fn hosts() -> Config {
         Config::HostPerNode(HostPerNode {
             bootstrap_host: "bootstrap.orders.test".into(),
-            node_host: HostPattern::parse("broker-$(nodeId).orders.test").unwrap(),
+            node_host: NodeHost::ById(HostPattern::parse("broker-$(nodeId).orders.test").unwrap()),
             advertised_port: 443,
         })
     }
@@ -213,9 +323,9 @@ mod tests {
     fn every_port_stands_for_the_node_that_it_is_given_to() {
         let config = Config::PortPerNode(ports());
         for id in (0..=9).chain(1001..=1003) {
-            let advertised = config.advertised(id).unwrap();
+            let advertised = config.advertised(id, "b").unwrap();
             assert_eq!(advertised.host, "gateway");
-            assert_eq!(config.target(&port(advertised.port)), Some(Target::Node(id)));
+            assert_eq!(config.target(&port(advertised.port)), Some(Target::Node(Node::Id(id))));
         }
     }
 
@@ -223,7 +333,7 @@ mod tests {
     fn ids_and_ports_outside_the_ranges_stand_for_nothing() {
         let config = Config::PortPerNode(ports());
         for id in [-1, 10, 1000, 1004, i32::MAX, i32::MIN] {
-            assert_eq!(config.advertised(id), None, "{id}");
+            assert_eq!(config.advertised(id, "b"), None, "{id}");
         }
         for outside in [9104, 9203, 9199, 9089, 1] {
             assert_eq!(config.target(&port(outside)), None, "{outside}");
@@ -239,8 +349,8 @@ mod tests {
             [(0, Some(9094)), (10_000, Some(19_094)), (-9000, Some(94)), (60_000, None), (-9094, None)]
         {
             let config = Config::PortPerNode(PortPerNode { advertised_offset: offset, ..ports() });
-            assert_eq!(config.advertised(0).map(|advertised| advertised.port), told, "{offset}");
-            assert_eq!(config.target(&port(9094)), Some(Target::Node(0)), "arrivals are on our own port");
+            assert_eq!(config.advertised(0, "b").map(|advertised| advertised.port), told, "{offset}");
+            assert_eq!(config.target(&port(9094)), Some(Target::Node(Node::Id(0))), "arrivals are on our own port");
         }
     }
 
@@ -248,12 +358,12 @@ mod tests {
     fn every_host_stands_for_the_node_that_it_is_given_to() {
         let config = hosts();
         for id in [0, 7, 1001, i32::MAX] {
-            let advertised = config.advertised(id).unwrap();
+            let advertised = config.advertised(id, "b").unwrap();
             assert_eq!(advertised.port, 443);
-            assert_eq!(config.target(&name(&advertised.host)), Some(Target::Node(id)));
+            assert_eq!(config.target(&name(&advertised.host)), Some(Target::Node(Node::Id(id))));
         }
         assert_eq!(config.target(&name("Bootstrap.Orders.test")), Some(Target::Bootstrap));
-        assert_eq!(config.advertised(-1), None);
+        assert_eq!(config.advertised(-1, "b"), None);
     }
 
     #[test]

@@ -7,6 +7,8 @@
 //!
 //! Every address met is learned, so that connections to a node's port find the node.
 //!
+//! Where nodes are named after what their brokers advertise, two that would get one name are none to clients but for the first.
+//!
 //! A node whose id has no address here is left out, and FindCoordinator answers COORDINATOR_NOT_AVAILABLE for it: a client is
 //! never shown a broker's real address.
 #![forbid(unsafe_code)]
@@ -15,10 +17,12 @@
 mod config;
 mod nodes;
 mod pattern;
+mod rule;
 mod values;
 
 use core::ops::Range;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use bifrost_core::edits::Edits;
@@ -29,9 +33,10 @@ use bifrost_core::protocol::{Api, ApiKey, Entity, Field, Kind, VersionRange, api
 use bifrost_core::reader::{Width, string_bytes};
 use bifrost_core::walker::{Array, Event, Value, holds};
 
-pub use config::{Advertised, Arrival, Config, HostPerNode, NodePortRange, PortPerNode, Target};
+pub use config::{Advertised, Arrival, Config, HostPerNode, Node, NodeHost, NodePortRange, PortPerNode, Target};
 pub use nodes::{Address, Nodes};
 pub use pattern::HostPattern;
+pub use rule::{BadRule, HostRule, Part};
 
 /// COORDINATOR_NOT_AVAILABLE: clients ask again later.
 const COORDINATOR_NOT_AVAILABLE: i16 = 15;
@@ -112,6 +117,8 @@ struct Answer {
     host: Option<HostField>,
     met: Vec<(i32, Address)>,
     endpoints: Option<Endpoints>,
+    /// Names that nodes have got, where they come from what brokers advertise.
+    names: BTreeMap<String, Address>,
     /// The element in which an address was met that clients cannot be given another for has to go.
     drop_element: bool,
     /// FindCoordinator up to v3: where its error code lies.
@@ -122,6 +129,30 @@ struct Answer {
     resource_type: Option<i64>,
     resource_id: Option<i32>,
     config_name: String,
+}
+
+impl Answer {
+    /// Whether no other node has the name that node `id` gets at this address.
+    fn is_free(
+        &mut self,
+        message: &Message,
+        nodes: &mut Nodes,
+        named: &HostPerNode,
+        id: i32,
+        address: &Address,
+    ) -> bool {
+        // Without a name it is left out for that.
+        let Some(name) = named.host(id, &address.host) else { return true };
+        if lists_all(message) {
+            return self.names.entry(name).or_insert_with(|| address.clone()) == address;
+        }
+        nodes.is_free(&name, id, address, named)
+    }
+}
+
+/// Whether the answer holds every broker that there is.
+fn lists_all(message: &Message) -> bool {
+    matches!(message.api.key, ApiKey::METADATA | ApiKey::DESCRIBE_CLUSTER)
 }
 
 /// A host field whose port follows.
@@ -164,7 +195,8 @@ impl Filter for Connection {
             Event::ArrayEnd(array) => self.array_end(message, array, edits),
             Event::End => {
                 let answer = core::mem::take(&mut self.response);
-                self.nodes.borrow_mut().learn(&answer.met, *host);
+                let named = self.config.named().filter(|_| lists_all(message));
+                self.nodes.borrow_mut().learn(&answer.met, named, *host);
                 Ok(())
             }
             Event::Element(..) | Event::NullStruct(..) | Event::Records(..) => Ok(()),
@@ -216,7 +248,17 @@ impl Connection {
         let answer = &mut self.response;
         // An empty host is Kafka's "none", for instance of a coordinator that is not available.
         let Some(real) = answer.host.take() else { return Ok(()) };
-        let advertised = answer.node_id.and_then(|id| Some((id, self.config.advertised(id)?)));
+        // Controllers listen on another port than the one that clients of brokers need.
+        let controller = message.api.key == ApiKey::DESCRIBE_QUORUM || answer.controllers;
+        let address = value.number().and_then(|port| nodes::address(&real.text, port)).filter(|_| !controller);
+        let advertised = answer.node_id.and_then(|id| {
+            let mut nodes = self.nodes.borrow_mut();
+            match (&address, self.config.named()) {
+                (Some(address), Some(named)) if !answer.is_free(message, &mut nodes, named, id, address) => None,
+                (None, Some(_)) => Some((id, self.config.advertised(id, nodes.host(id).unwrap_or(&real.text))?)),
+                _ => Some((id, self.config.advertised(id, &real.text)?)),
+            }
+        });
         let Some((id, Advertised { host: advertised_host, port })) = advertised else {
             host.count(Counter::NodesUnmapped, 1);
             host.report(Report::NodeUnmapped(answer.node_id.unwrap_or(-1)));
@@ -234,11 +276,7 @@ impl Connection {
             }
             return Ok(());
         };
-        // Controllers listen on another port than the one that clients of brokers need.
-        if message.api.key != ApiKey::DESCRIBE_QUORUM && !answer.controllers {
-            let address = value.number().and_then(|port| nodes::address(&real.text, port));
-            answer.met.extend(address.map(|address| (id, address)));
-        }
+        answer.met.extend(address.map(|address| (id, address)));
         edits.replace(real.range, string_bytes(real.width, &advertised_host)?);
         let port = match value.range.len() {
             2 => port.to_be_bytes().to_vec(),
@@ -285,9 +323,10 @@ impl Connection {
             "ResourceName" => answer.resource_id = value.text().and_then(|id| id.parse().ok()),
             "Name" => answer.config_name = value.text().unwrap_or_default().to_owned(),
             "Value" if answer.resource_type == Some(values::BROKER_RESOURCE) => {
-                let shown = value
-                    .text()
-                    .and_then(|text| values::shown(&self.config, &answer.config_name, answer.resource_id, text));
+                let nodes = self.nodes.borrow();
+                let at = |id| self.config.advertised(id, nodes.host(id).unwrap_or_default());
+                let shown =
+                    value.text().and_then(|text| values::shown(&at, &answer.config_name, answer.resource_id, text));
                 if let Some(shown) = shown {
                     edits.replace(value.range.clone(), string_bytes(value.width, &shown)?);
                 }

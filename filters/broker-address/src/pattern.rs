@@ -54,30 +54,6 @@ impl HostPattern {
     pub fn parts(&self) -> (&str, &str) {
         (&self.prefix, &self.suffix)
     }
-
-    /// A host name that both patterns have, for whatever ids.
-    #[must_use]
-    pub fn common_host(&self, other: &HostPattern) -> Option<String> {
-        self.common_with_longer(other).or_else(|| other.common_with_longer(self))
-    }
-
-    /// [`HostPattern::common_host`] with a pattern whose prefix is not shorter. What its prefix has beyond ours must be our
-    /// id and a part of our suffix, and its id must be in the rest of our suffix.
-    fn common_with_longer(&self, longer: &HostPattern) -> Option<String> {
-        let beyond = longer.prefix.strip_prefix(&self.prefix)?;
-        if beyond.is_empty() {
-            return (self.suffix == longer.suffix).then(|| self.host(0));
-        }
-        let (id, between) = leading_number(beyond)?;
-        let (_, end) = leading_number(self.suffix.strip_prefix(between)?)?;
-        (end == longer.suffix).then(|| format!("{}{id}{}", self.prefix, self.suffix))
-    }
-}
-
-/// The digits that `text` begins with, if they are a node id, and the rest.
-fn leading_number(text: &str) -> Option<(&str, &str)> {
-    let digits = text.split_once(|c| !is_digit(c)).map_or(text, |(digits, _)| digits);
-    Some((number(digits)?, text.strip_prefix(digits)?))
 }
 
 /// Digits as a node id is written: without zeros before it.
@@ -151,28 +127,6 @@ mod tests {
             "b-$(nodeId)1.x",
         ] {
             assert!(HostPattern::parse(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn patterns_overlap_when_they_have_a_name_in_common() {
-        for (one, other, common) in [
-            ("b-$(nodeId).x", "b-$(nodeId).x", Some("b-0.x")),
-            ("b-$(nodeId).x", "B-$(nodeid).X", Some("b-0.x")),
-            ("b-$(nodeId).x", "c-$(nodeId).x", None),
-            ("b-$(nodeId).x", "b-$(nodeId).y", None),
-            ("b-$(nodeId).rack-1.x", "b-3.rack-$(nodeId).x", Some("b-3.rack-1.x")),
-            ("b-3.rack-$(nodeId).x", "b-$(nodeId).rack-1.x", Some("b-3.rack-1.x")),
-            ("b-$(nodeId).rack-1.x", "b-03.rack-$(nodeId).x", None),
-            ("b-$(nodeId).rack-1.x", "b-3.rack-$(nodeId).y", None),
-            ("b-$(nodeId).rack-a.x", "b-3.rack-$(nodeId).x", None),
-            ("$(nodeId).x", "b-$(nodeId).x", None),
-        ] {
-            let found = pattern(one).common_host(&pattern(other));
-            assert_eq!(found.as_deref(), common, "{one} {other}");
-            if let Some(host) = found {
-                assert!(pattern(one).node_id(&host).is_some() && pattern(other).node_id(&host).is_some());
-            }
         }
     }
 }

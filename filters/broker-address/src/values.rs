@@ -1,52 +1,50 @@
 //! Addresses that hide in configuration values: DescribeConfigs of a broker shows its listeners and the quorum.
 
-use crate::config::{Advertised, Config};
+use crate::config::Advertised;
 
 /// DescribeConfigs resource type of brokers (ConfigResource.Type.BROKER).
 pub(crate) const BROKER_RESOURCE: i64 = 4;
 
+/// Where clients reach a node.
+pub(crate) type Reached<'a, 'c> = &'a dyn Fn(i32) -> Option<Advertised<'c>>;
+
 /// The value that a client is shown for `name` of broker `node_id` (`None`: the cluster-wide default), or `None` when
 /// the value holds no address and stays.
-pub(crate) fn shown(config: &Config, name: &str, node_id: Option<i32>, value: &str) -> Option<String> {
+pub(crate) fn shown(at: Reached<'_, '_>, name: &str, node_id: Option<i32>, value: &str) -> Option<String> {
     match name {
-        "listeners" | "advertised.listeners" => Some(listeners(config, node_id, value)),
-        "controller.quorum.voters" => Some(voters(config, value)),
+        "listeners" | "advertised.listeners" => Some(listeners(at, node_id, value)),
+        "controller.quorum.voters" => Some(voters(at, value)),
         // These name no node id, so there is nothing to put in the place of their addresses.
         "controller.quorum.bootstrap.servers" | "zookeeper.connect" => Some(String::new()),
         // Kafka before 3.0.
         "host.name" | "advertised.host.name" => {
-            Some(advertised(config, node_id).map_or_else(String::new, |address| address.host.into_owned()))
+            Some(node_id.and_then(at).map_or_else(String::new, |address| address.host.into_owned()))
         }
         "port" | "advertised.port" => {
-            Some(advertised(config, node_id).map_or_else(String::new, |address| address.port.to_string()))
+            Some(node_id.and_then(at).map_or_else(String::new, |address| address.port.to_string()))
         }
         _ => None,
     }
 }
 
-fn advertised(config: &Config, node_id: Option<i32>) -> Option<Advertised<'_>> {
-    config.advertised(node_id?)
-}
-
 /// `NAME://host:port,...` with the node's virtual address under every listener name.
-fn listeners(config: &Config, node_id: Option<i32>, value: &str) -> String {
-    let Some(address) = advertised(config, node_id) else { return String::new() };
+fn listeners(at: Reached<'_, '_>, node_id: Option<i32>, value: &str) -> String {
+    let Some(address) = node_id.and_then(at) else { return String::new() };
     let names = value.split(',').filter_map(|listener| listener.trim().split_once("://"));
     let shown = names.map(|(name, _)| format!("{name}://{address}"));
     shown.collect::<Vec<_>>().join(",")
 }
 
 /// `id@host:port,...` with virtual addresses; voters whose id has no port are left out.
-fn voters(config: &Config, value: &str) -> String {
+fn voters(at: Reached<'_, '_>, value: &str) -> String {
     let ids = value.split(',').filter_map(|voter| voter.trim().split_once('@')?.0.parse().ok());
-    let shown = ids.filter_map(|id: i32| Some(format!("{id}@{}", config.advertised(id)?)));
+    let shown = ids.filter_map(|id: i32| Some(format!("{id}@{}", at(id)?)));
     shown.collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::config::{NodePortRange, PortPerNode};
+    use crate::config::{Config, NodePortRange, PortPerNode};
 
     fn config() -> Config {
         Config::PortPerNode(PortPerNode {
@@ -56,6 +54,10 @@ mod tests {
             node_ports: vec![NodePortRange { first_id: 0, last_id: 2, first_port: 9094 }],
             advertised_offset: 0,
         })
+    }
+
+    fn shown(config: &Config, name: &str, node_id: Option<i32>, value: &str) -> Option<String> {
+        super::shown(&|id| config.advertised(id, ""), name, node_id, value)
     }
 
     #[test]

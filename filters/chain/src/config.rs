@@ -1,10 +1,12 @@
 //! What Envoy hands to the module: the JSON configuration of one virtual cluster.
 
 use bifrost_broker_address as broker_address;
+use bifrost_cluster_identity as cluster_identity;
 use bifrost_core::limits::Limits;
 use bifrost_tenancy as tenancy;
 use serde::{Deserialize, Serialize};
 
+use crate::principal::ClientPrincipal;
 use crate::resolve::Override;
 
 /// Configuration of one virtual cluster, as the renderer writes it and the module reads it.
@@ -18,6 +20,12 @@ pub struct Config {
     /// Bounds of the data path.
     #[serde(default)]
     pub limits: Limits,
+    /// How clients are identified; without it all are anonymous.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_principal: Option<ClientPrincipal>,
+    /// Which Kafka cluster the upstream has to be; without it any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_identity: Option<cluster_identity::Config>,
     /// Names that clients use; without it they pass as they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenancy: Option<tenancy::Config>,

@@ -8,6 +8,7 @@
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "a test that overflows fails, and that is all"))]
 
 mod config;
+mod principal;
 mod resolve;
 
 use core::fmt;
@@ -16,21 +17,26 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use bifrost_broker_address::{Address, BrokerAddress, Nodes, Target};
+use bifrost_cluster_identity::ClusterIdentity;
 use bifrost_core::fault::Fault;
 use bifrost_core::filter::{Chain, FilterConfig};
 use bifrost_core::host::Host;
 use bifrost_core::limits::Limits;
+use bifrost_core::principal::Principal;
 use bifrost_core::protocol::ApiKey;
 use bifrost_core::session::{Action, Flow, Session};
 use bifrost_core::window::Window;
 use bifrost_tenancy::Tenancy;
 
-pub use bifrost_broker_address::Arrival;
+pub use bifrost_broker_address::{Arrival, Node};
+pub use bifrost_cluster_identity::Config as ClusterIdentityConfig;
 pub use config::{Config, ServerNames, Upstream};
+pub use principal::{CertificateName, ClientCertificate, ClientPrincipal, MappingRules};
 pub use resolve::{Override, resolve};
 
-/// The gateway asks for nodes with Metadata of this version, known to every broker since 0.10 ...
-const ASK_VERSION: i16 = 1;
+/// The gateway asks for nodes with Metadata of this version, known to every broker since 0.10.1. The answer tells the cluster id,
+/// too, so that no nodes of a wrong cluster are learned ...
+const ASK_VERSION: i16 = 2;
 /// ... for no topics (an empty array): the answer holds the brokers.
 const ASK_BODY: [u8; 4] = [0; 4];
 
@@ -55,6 +61,10 @@ impl VirtualCluster {
     pub fn new(config: Config) -> Self {
         let nodes = Rc::new(RefCell::new(Nodes::default()));
         let mut filters: Vec<Box<dyn FilterConfig>> = Vec::new();
+        // First, so that nobody learns anything from another cluster's answer.
+        if let Some(cluster_identity) = &config.cluster_identity {
+            filters.push(Box::new(ClusterIdentity::new(cluster_identity)));
+        }
         if let Some(tenancy) = &config.tenancy {
             filters.push(Box::new(Tenancy::new(tenancy.clone())));
         }
@@ -75,6 +85,12 @@ impl VirtualCluster {
         &self.config.limits
     }
 
+    /// What of a client's certificate [`Connection::identify`] wants to know; nothing when clients are not asked for one.
+    #[must_use]
+    pub fn identified_by(&self) -> Option<CertificateName> {
+        Some(self.config.client_principal.as_ref()?.from)
+    }
+
     /// A connection that has arrived, or `None` when its address belongs to nothing.
     #[must_use]
     pub fn connect(&self, arrival: &Arrival) -> Option<Connection> {
@@ -84,7 +100,8 @@ impl VirtualCluster {
             session: Session::new(Rc::clone(&self.chain)),
             target: self.config.broker_address.target(arrival)?,
             asking: false,
-            unanswered: None,
+            node: None,
+            answered: false,
         })
     }
 }
@@ -117,20 +134,20 @@ pub enum Step {
 }
 
 /// Why the gateway closes a connection although nobody did anything wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Closing {
     /// The node's address is known now: the client may connect again.
-    NodeLearned(i32),
+    NodeLearned(Node),
     /// The target cluster does not know this node.
-    NodeUnknown(i32),
+    NodeUnknown(Node),
     /// Nobody said where the node is within `limits.nodeWaitMs`.
-    NodeWait(i32),
+    NodeWait(Node),
 }
 
 impl Closing {
     /// The label under which it is counted.
     #[must_use]
-    pub const fn reason(self) -> &'static str {
+    pub const fn reason(&self) -> &'static str {
         match self {
             Closing::NodeLearned(_) => "node_learned",
             Closing::NodeUnknown(_) => "node_unknown",
@@ -145,11 +162,11 @@ impl Closing {
 impl fmt::Display for Closing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Closing::NodeLearned(id) => {
-                write!(f, "the address of node {id} was not known yet; it is now, connect again")
+            Closing::NodeLearned(node) => {
+                write!(f, "the address of node {node} was not known yet; it is now, connect again")
             }
-            Closing::NodeUnknown(id) => write!(f, "the target cluster has no node {id}"),
-            Closing::NodeWait(id) => write!(f, "nobody told the address of node {id} in time (limits.nodeWaitMs)"),
+            Closing::NodeUnknown(node) => write!(f, "the target cluster has no node {node}"),
+            Closing::NodeWait(node) => write!(f, "nobody told the address of node {node} in time (limits.nodeWaitMs)"),
         }
     }
 }
@@ -162,20 +179,39 @@ pub struct Connection {
     target: Target,
     /// The connection exists only to ask where its node is.
     asking: bool,
-    /// The node's address, as long as nothing has come from there.
-    unanswered: Option<Address>,
+    /// The node's id and address.
+    node: Option<(i32, Address)>,
+    /// Something has come from the upstream.
+    answered: bool,
 }
 
 impl Connection {
+    /// Takes note of who the client is. To be called once, before [`Connection::route`]; without it the client is anonymous.
+    ///
+    /// # Errors
+    /// `Unidentified` when the certificate gives no principal.
+    pub fn identify(&mut self, certificate: ClientCertificate<'_>) -> Result<(), Fault> {
+        if let Some(rules) = &self.config.client_principal {
+            self.session.identify(rules.identify(certificate)?);
+        }
+        Ok(())
+    }
+
+    /// Who the client is; `None` when clients are not asked.
+    #[must_use]
+    pub fn principal(&self) -> Option<&Principal> {
+        self.config.client_principal.as_ref().map(|_| self.session.principal())
+    }
+
     /// Decides where the connection goes. To be called once, before any byte is passed on.
     ///
     /// # Errors
     /// `Internal` when the gateway's own question cannot be sent.
     pub fn route(&mut self, host: &mut dyn Host) -> Result<Route, Fault> {
         let upstream = &self.config.upstream;
-        let Target::Node(id) = self.target else { return Ok(Route::Cluster(upstream.bootstrap_cluster.clone())) };
-        if let Some(address) = self.nodes.borrow_mut().find(id, host) {
-            self.unanswered = Some(address.clone());
+        let Target::Node(node) = &self.target else { return Ok(Route::Cluster(upstream.bootstrap_cluster.clone())) };
+        if let Some((id, address)) = self.nodes.borrow_mut().find(node, &self.config.broker_address, host) {
+            self.node = Some((id, address.clone()));
             return Ok(self.to_node(address));
         }
         self.asking = true;
@@ -205,9 +241,9 @@ impl Connection {
 
     /// The node whose address is being asked for.
     #[must_use]
-    pub fn waits_for_node(&self) -> Option<i32> {
-        match self.target {
-            Target::Node(id) if self.asking => Some(id),
+    pub fn waits_for_node(&self) -> Option<&Node> {
+        match &self.target {
+            Target::Node(node) if self.asking => Some(node),
             _ => None,
         }
     }
@@ -239,26 +275,34 @@ impl Connection {
     /// # Errors
     /// A fault closes both connections.
     pub fn handle_upstream(&mut self, window: &mut dyn Window, host: &mut dyn Host) -> Result<(), Fault> {
-        self.unanswered = None;
-        self.session.handle_upstream(window, host)
+        self.answered = true;
+        let done = self.session.handle_upstream(window, host);
+        if matches!(done, Err(Fault::WrongCluster { .. })) {
+            // The node has moved, and somebody else has its address now.
+            self.forget_node(host);
+        }
+        done
     }
 
     /// The node that the connection was led to, and its address, as long as nothing has come from there.
     #[must_use]
     pub fn unanswered_node(&self) -> Option<(i32, &Address)> {
-        match self.target {
-            Target::Node(id) => Some((id, self.unanswered.as_ref()?)),
-            Target::Bootstrap => None,
-        }
+        let (id, address) = self.node.as_ref().filter(|_| !self.answered)?;
+        Some((*id, address))
     }
 
     /// The gateway's side has ended the connection, as it does when the upstream cannot be reached. An address where
     /// nobody ever answered is forgotten, so that a node that has moved is found again by asking.
     pub fn handle_upstream_lost(&mut self, host: &mut dyn Host) {
-        if let Some((id, address)) = self.unanswered_node() {
-            self.nodes.borrow_mut().forget(id, address, host);
+        if !self.answered {
+            self.forget_node(host);
         }
-        self.unanswered = None;
+    }
+
+    fn forget_node(&mut self, host: &mut dyn Host) {
+        if let Some((id, address)) = self.node.take() {
+            self.nodes.borrow_mut().forget(id, &address, host);
+        }
     }
 
     /// The next thing to do; to be called until it gives `None`.
@@ -268,9 +312,9 @@ impl Connection {
             return Some(match self.session.poll_action()? {
                 Action::ResumeDownstream => Step::ResumeDownstream,
                 Action::OwnAnswered => {
-                    let Some(id) = self.waits_for_node() else { continue };
-                    let known = self.nodes.borrow_mut().find(id, host).is_some();
-                    Step::Close(if known { Closing::NodeLearned(id) } else { Closing::NodeUnknown(id) })
+                    let Some(node) = self.waits_for_node().cloned() else { continue };
+                    let known = self.nodes.borrow_mut().find(&node, &self.config.broker_address, host).is_some();
+                    Step::Close(if known { Closing::NodeLearned(node) } else { Closing::NodeUnknown(node) })
                 }
             });
         }

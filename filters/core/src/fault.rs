@@ -50,6 +50,18 @@ pub enum Fault {
         /// The field with the name.
         field: &'static str,
     },
+    /// The upstream is another Kafka cluster than the operator has said.
+    WrongCluster {
+        /// Cluster id that the operator has said.
+        wanted: Box<str>,
+        /// Cluster id that the upstream has, when it has one; shortened.
+        got: Option<Box<str>>,
+    },
+    /// The client's certificate is good, but no rule makes a principal of it.
+    Unidentified {
+        /// What the rules were tried on, if the certificate has it; shortened.
+        name: Option<Box<str>>,
+    },
     /// A call to the host failed with this proxy-wasm status.
     Host(u32),
     /// Our own bug. Never carried on from.
@@ -63,6 +75,15 @@ pub enum Protocol {
     Tls,
     /// An HTTP request line.
     Http,
+}
+
+/// Characters of other people's names that a fault keeps.
+const NAME_CHARS_MAX: usize = 200;
+
+/// A name from outside, as a fault keeps it.
+#[must_use]
+pub fn shortened(name: &[u8]) -> Box<str> {
+    String::from_utf8_lossy(name).chars().take(NAME_CHARS_MAX).collect()
 }
 
 impl Fault {
@@ -79,6 +100,8 @@ impl Fault {
             Fault::Unsolicited => "unsolicited",
             Fault::Truncated => "truncated",
             Fault::Foreign { .. } => "foreign",
+            Fault::WrongCluster { .. } => "wrong_cluster",
+            Fault::Unidentified { .. } => "unidentified",
             Fault::Host(_) => "host",
             Fault::Internal(_) => "internal",
         }
@@ -95,6 +118,8 @@ impl Fault {
         "unsolicited",
         "truncated",
         "foreign",
+        "wrong_cluster",
+        "unidentified",
         "host",
         "internal",
     ];
@@ -123,6 +148,29 @@ impl fmt::Display for Fault {
                     "the answer's {field} is outside this virtual cluster although the client cannot have asked for it"
                 )
             }
+            Fault::WrongCluster { wanted, got: Some(got) } => {
+                write!(
+                    f,
+                    "the upstream is Kafka cluster '{}', but clusterId of the target cluster is '{wanted}'",
+                    got.escape_debug()
+                )
+            }
+            Fault::WrongCluster { wanted, got: None } => {
+                write!(
+                    f,
+                    "the upstream does not tell its cluster id, but clusterId of the target cluster is '{wanted}'"
+                )
+            }
+            Fault::Unidentified { name: Some(name) } => {
+                write!(
+                    f,
+                    "no rule of spec.listener.tls.clientPrincipal fits the client's certificate '{}'",
+                    name.escape_debug()
+                )
+            }
+            Fault::Unidentified { name: None } => f.write_str(
+                "the client's certificate has no name of the kind that spec.listener.tls.clientPrincipal asks for",
+            ),
             Fault::Host(status) => write!(f, "host call failed with status {status}"),
             Fault::Internal(what) => write!(f, "internal error: {what}"),
         }
@@ -147,6 +195,8 @@ mod tests {
             Fault::Unsolicited,
             Fault::Truncated,
             Fault::Foreign { field: "x" },
+            Fault::WrongCluster { wanted: "x".into(), got: None },
+            Fault::Unidentified { name: None },
             Fault::Host(2),
             Fault::Internal("x"),
         ];

@@ -8,6 +8,7 @@ use crate::edits::Edits;
 use crate::fault::Fault;
 use crate::host::Host;
 use crate::limits::Limits;
+use crate::principal::Principal;
 use crate::protocol::{APIS, Api, ApiKey, Field, VersionRange, api};
 use crate::session::Spare;
 use crate::walker::{Event, Layout, Listeners};
@@ -54,10 +55,23 @@ pub struct Context<'a> {
     pub edits: &'a mut Edits,
     /// Shared state and counters.
     pub host: &'a mut dyn Host,
+    /// Who the client is.
+    pub principal: &'a Principal,
     pub(crate) wishes: &'a mut Wishes,
     pub(crate) memos: &'a mut Vec<u64>,
     /// The filter's place in the chain.
     pub(crate) filter: usize,
+}
+
+/// A request of the gateway's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// Its API.
+    pub key: ApiKey,
+    /// Its version.
+    pub version: i16,
+    /// What follows the request header.
+    pub body: Vec<u8>,
 }
 
 /// What filters have asked for during one message.
@@ -66,7 +80,7 @@ pub(crate) struct Wishes {
     pub(crate) answer: Option<Vec<u8>>,
     pub(crate) hold: bool,
     pub(crate) release: bool,
-    pub(crate) own: Vec<(ApiKey, i16, Vec<u8>)>,
+    pub(crate) own: Vec<Question>,
 }
 
 impl Context<'_> {
@@ -90,7 +104,7 @@ impl Context<'_> {
     /// Sends a request of the gateway's own with this body on the client's upstream connection, between two requests of the
     /// client. All filters see the answer, with [`Message::own`] set.
     pub fn send(&mut self, key: ApiKey, version: i16, body: Vec<u8>) {
-        self.wishes.own.push((key, version, body));
+        self.wishes.own.push(Question { key, version, body });
     }
 
     /// Keeps a number of this filter's own with the request until its answer has passed.
@@ -128,6 +142,13 @@ pub trait FilterConfig {
         _field: &'static Field,
     ) -> bool {
         true
+    }
+
+    /// What this filter has to know of the upstream before any request of the client reaches it. Only those by which a client
+    /// logs in go first (ApiVersions, SaslHandshake, SaslAuthenticate), because a broker takes no others before. The next one
+    /// is held until the answer has come, whose plan is not [`Plan::Pass`]; a fault of the filter then ends the connection.
+    fn asks_first(&self) -> Option<Question> {
+        None
     }
 
     /// The filter's state for a new connection.
@@ -173,6 +194,8 @@ pub struct Chain {
     limits: Limits,
     /// By API key.
     offered: Vec<Option<Offered>>,
+    /// What is asked on every connection before the client's requests.
+    first_questions: Vec<Question>,
     /// Bytes that all connections of this worker keep in memory.
     held_bytes: Cell<usize>,
     spare: Spare,
@@ -185,10 +208,12 @@ impl Chain {
     pub fn new(filters: Vec<Box<dyn FilterConfig>>, limits: Limits) -> Self {
         let keys = APIS.iter().map(|api| api.key.0).max().map_or(0..=0, |max| 0..=max);
         let offered = keys.map(|key| offered(&filters, api(ApiKey(key))?)).collect();
+        let first_questions = filters.iter().filter_map(|filter| filter.asks_first()).collect();
         Chain {
             filters,
             limits,
             offered,
+            first_questions,
             held_bytes: Cell::new(0),
             spare: Spare::default(),
             narrowed: api_versions::Known::default(),
@@ -221,6 +246,10 @@ impl Chain {
     pub(crate) fn plans(&self, key: ApiKey, version: i16) -> Option<(&'static Api, Plan, Plan)> {
         let (offered, ways) = self.ways(key, version)?;
         Some((offered.api, ways.request.plan, ways.response.plan))
+    }
+
+    pub(crate) fn first_questions(&self) -> &[Question] {
+        &self.first_questions
     }
 
     /// The fields of such a message, and who wants to hear of them.

@@ -12,6 +12,7 @@ pub mod fault;
 pub mod filter;
 pub mod host;
 pub mod limits;
+pub mod principal;
 pub mod protocol;
 pub mod reader;
 pub mod session;

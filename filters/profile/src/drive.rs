@@ -91,6 +91,8 @@ impl Chain {
                 resolve: Vec::new(),
             },
             limits: Limits::default(),
+            client_principal: None,
+            cluster_identity: None,
             tenancy,
             broker_address,
         });

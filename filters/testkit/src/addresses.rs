@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use bifrost_broker_address::{Advertised, Config, HostPattern, HostPerNode, NodePortRange, PortPerNode};
+use bifrost_broker_address::{
+    Advertised, Config, HostPattern, HostPerNode, HostRule, NodeHost, NodePortRange, PortPerNode,
+};
 use bifrost_core::protocol::{Api, ApiKey, Entity, Field, Kind};
 
 use crate::choices::Choices;
@@ -16,9 +18,11 @@ pub const REAL: &str = "real-";
 pub const UNMAPPED: i32 = 77;
 
 /// The virtual addresses: nodes 0 to 9 on the ports from 19094 on. If the host is a pattern with the node's id: all nodes, by
-/// name, on one port.
+/// name, on one port. If it is a template with `$1` for that: nodes 0 to 9, by the names that their brokers advertise.
 pub fn config(advertised_host: &str) -> Config {
-    if let Ok(node_host) = HostPattern::parse(advertised_host) {
+    let by_id = HostPattern::parse(advertised_host).map(NodeHost::ById).ok();
+    let by_upstream_host = HostRule::parse(&format!(r"{REAL}([0-9])\.internal"), advertised_host);
+    if let Some(node_host) = by_id.or_else(|| by_upstream_host.map(NodeHost::ByUpstreamHost).ok()) {
         let bootstrap_host = "bootstrap.corp.net".to_owned();
         return Config::HostPerNode(HostPerNode { bootstrap_host, node_host, advertised_port: 19_093 });
     }
@@ -205,7 +209,7 @@ impl<'m> Model<'m> {
 
     fn port(&mut self, at: usize, width: usize) {
         let Some((host_at, host)) = self.host.take() else { return };
-        match self.config.advertised(self.id) {
+        match self.config.advertised(self.id, &host) {
             Some(Advertised { host: advertised_host, port }) => {
                 if self.api != ApiKey::DESCRIBE_QUORUM && !self.controllers {
                     self.done.learned.insert(self.id, (host, real(self.id).1));

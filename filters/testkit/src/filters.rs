@@ -1,7 +1,7 @@
 //! Filters that only tests want.
 
 use bifrost_core::fault::Fault;
-use bifrost_core::filter::{Context, Direction, Filter, FilterConfig, Message, Plan};
+use bifrost_core::filter::{Context, Direction, Filter, FilterConfig, Message, Plan, Question};
 use bifrost_core::protocol::{Api, ApiKey, Entity, VersionRange, api};
 use bifrost_core::reader::{Width, put_padded_length, string_bytes};
 use bifrost_core::walker::{Event, Value};
@@ -110,6 +110,46 @@ impl Filter for Prefix {
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// Asks for Metadata of version `0` before the client's first request, and minds one cluster id.
+#[derive(Clone, Copy)]
+pub struct AsksFirst(pub i16);
+
+impl AsksFirst {
+    /// The cluster id that ends the connection.
+    pub const MINDS: &'static str = "the cluster that AsksFirst minds";
+}
+
+impl FilterConfig for AsksFirst {
+    fn supported(&self, key: ApiKey) -> Option<VersionRange> {
+        api(key).map(|api| api.versions)
+    }
+
+    fn plan(&self, api: &'static Api, _: i16, direction: Direction) -> Plan {
+        let answers = (api.key, direction) == (ApiKey::METADATA, Direction::Response);
+        if answers { Plan::Whole } else { Plan::Pass }
+    }
+
+    fn asks_first(&self) -> Option<Question> {
+        // No topics: only the brokers are asked for.
+        Some(Question { key: ApiKey::METADATA, version: self.0, body: vec![0; 4] })
+    }
+
+    fn connect(&self) -> Box<dyn Filter> {
+        Box::new(*self)
+    }
+}
+
+impl Filter for AsksFirst {
+    fn on_event(&mut self, _: &Message, event: &Event<'_>, _: &mut Context<'_>) -> Result<(), Fault> {
+        match event {
+            Event::Value(value) if value.bytes == Some(AsksFirst::MINDS.as_bytes()) => {
+                Err(Fault::Foreign { field: value.field.name })
+            }
+            _ => Ok(()),
+        }
     }
 }
 

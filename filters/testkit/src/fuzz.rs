@@ -4,7 +4,7 @@ mod operations;
 mod session;
 mod tenancy;
 
-use bifrost_chain::{Arrival, VirtualCluster};
+use bifrost_chain::{Arrival, ClientCertificate, VirtualCluster};
 use bifrost_core::filter::Direction;
 use bifrost_core::protocol::APIS;
 
@@ -52,6 +52,7 @@ pub fn configuration(data: &[u8]) {
     let names = ["b.x", "b-1.x"].map(|name| Arrival { port: 443, server_name: name.to_owned() });
     for arrival in ports.into_iter().chain(names) {
         if let Some(mut connection) = cluster.connect(&arrival) {
+            let _ = connection.identify(ClientCertificate::Named(Some("CN=alice,OU=Orders")));
             let _ = connection.route(&mut FakeHost::default());
         }
     }

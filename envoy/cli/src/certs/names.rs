@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use bifrost_config::certificates::{NODE_ID, has_node_id, printable};
+use bifrost_config::certificates::{NODE_ID, has_variable, printable};
 use rcgen::SanType;
 use rustls::pki_types::DnsName;
 
@@ -18,9 +18,9 @@ pub(super) fn host(text: &str) -> Result<SanType, String> {
         return Ok(SanType::IpAddress(ip));
     }
     let shown = printable(text);
-    if has_node_id(text) {
+    if has_variable(text) {
         return Err(format!(
-            "no certificate covers '{shown}': a wildcard stands for the first label, so {NODE_ID} must be in that one only, \
+            "no certificate covers '{shown}': a wildcard stands for the first label, so {NODE_ID} or $1 must be in that one only, \
              below a parent domain"
         ));
     }
@@ -105,7 +105,7 @@ mod tests {
         {
             assert!(host(text).is_err(), "{text}");
         }
-        assert!(host("kafka.$(nodeId).example.com").unwrap_err().contains("$(nodeId) must be in that one only"));
+        assert!(host("kafka.$(nodeId).example.com").unwrap_err().contains("$(nodeId) or $1 must be in that one only"));
     }
 
     #[test]

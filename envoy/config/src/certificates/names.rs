@@ -8,7 +8,7 @@ use crate::document::{KafkaVirtualCluster, Listener};
 pub const NODE_ID: &str = "$(nodeId)";
 
 /// Every name by which clients reach the virtual cluster, in the order of the document, none twice. A host pattern with
-/// the node id in its first label needs a wildcard: `*.orders.kafka.example.com`.
+/// a variable (`$(nodeId)`, `$1`) in its first label needs a wildcard: `*.orders.kafka.example.com`.
 ///
 /// The document need not be valid as a whole: what is no name in it is no name here.
 pub fn names(resource: &KafkaVirtualCluster) -> Vec<String> {
@@ -29,21 +29,21 @@ fn host_patterns(listener: &Listener) -> impl Iterator<Item = &str> {
 }
 
 /// What a certificate has to hold for all hosts of the pattern. A wildcard stands for the whole first label and only for
-/// that, wherever the node id is in it; one in another label cannot be covered and stays as it is.
+/// that, wherever the variable is in it; one in another label cannot be covered and stays as it is.
 fn certificate_name(pattern: &str) -> String {
     if let Ok(ip) = pattern.parse::<IpAddr>() {
         return ip.to_string();
     }
     let pattern = pattern.strip_suffix('.').unwrap_or(pattern).to_ascii_lowercase();
     match pattern.split_once('.') {
-        Some((label, parent)) if has_node_id(label) => format!("*.{parent}"),
+        Some((label, parent)) if has_variable(label) => format!("*.{parent}"),
         _ => pattern,
     }
 }
 
-/// Whether the text has [`NODE_ID`] in it; host names know no case.
-pub fn has_node_id(text: &str) -> bool {
-    text.to_ascii_lowercase().contains(&NODE_ID.to_ascii_lowercase())
+/// Whether the text is no host name but stands for several: none has a `$`.
+pub fn has_variable(text: &str) -> bool {
+    text.contains('$')
 }
 
 #[cfg(test)]
@@ -61,6 +61,8 @@ mod tests {
             ("10.0.0.1", "10.0.0.1"),
             ("0:0:0:0:0:0:0:1", "::1"),
             ("b$(NODEID).example.com", "*.example.com"),
+            ("$2-$1.example.com", "*.example.com"),
+            ("kafka.$1.example.com", "kafka.$1.example.com"),
             ("kafka.$(nodeId).example.com", "kafka.$(nodeid).example.com"),
             ("broker-$(nodeId)", "broker-$(nodeid)"),
         ] {

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use bifrost_broker_address::NodePortRange;
+use bifrost_chain::ClientPrincipal;
 use serde::Deserialize;
 
 use super::not_null;
@@ -48,8 +49,11 @@ pub struct Listener {
 pub struct Sni {
     /// The host name that clients start from.
     pub bootstrap_host: String,
-    /// The host names of nodes, with `$(nodeId)` for the id.
+    /// The host names of nodes, with `$(nodeId)` for the id, and `$1` to `$9` for the groups of `upstreamHost`.
     pub node_host: String,
+    /// A regular expression for the host names that brokers advertise, if names of nodes are to be made of them.
+    #[serde(default, deserialize_with = "not_null")]
+    pub upstream_host: Option<String>,
 }
 
 /// TLS to the clients. All files are PEM; paths are relative to the document's folder.
@@ -67,6 +71,8 @@ pub struct ListenerTls {
     pub client_ca_file: Option<PathBuf>,
     /// Whether clients show a certificate.
     pub client_authentication: ClientAuthentication,
+    /// Who a client is that shows a certificate. Default: whom the subject names.
+    pub client_principal: Option<ClientPrincipal>,
 }
 
 /// Kafka's `ssl.client.auth`.

@@ -1,4 +1,4 @@
-//! `spec.targetCluster`: the Kafka cluster behind the gateway, and how to trust it.
+//! The Kafka cluster behind the gateway, and how to trust it.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,12 +9,19 @@ use serde::{Deserialize, Deserializer};
 
 use super::not_null;
 
-/// The Kafka cluster behind the gateway.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// The Kafka cluster behind the gateway: `spec.targetCluster` of a virtual cluster, and all of `spec` of a target cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TargetCluster {
-    /// Servers to start from, as in Kafka's `bootstrap.servers`.
-    pub bootstrap_servers: BootstrapServers,
+    /// In a virtual cluster, and in place of all else: `metadata.name` of a `KafkaTargetCluster`.
+    #[serde(rename = "ref", default, deserialize_with = "not_null")]
+    pub reference: Option<String>,
+    /// Servers to start from, as in Kafka's `bootstrap.servers`. Required, unless there is a reference.
+    #[serde(default, deserialize_with = "not_null")]
+    pub bootstrap_servers: Option<BootstrapServers>,
+    /// The id that the Kafka cluster has to have. Left out: any.
+    #[serde(default)]
+    pub cluster_id: Option<String>,
     /// Addresses of hosts, in place of what DNS says. Applies to bootstrap servers and nodes, by the host names that they
     /// advertise.
     #[serde(default)]

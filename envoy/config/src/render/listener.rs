@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use bifrost_broker_address::HostPerNode;
+use bifrost_broker_address::{HostPerNode, Part};
 use serde_json::{Value, json};
 
 use super::cluster::dns_cache;
@@ -84,8 +84,12 @@ fn with_shared_port(
 fn server_name_matcher(virtual_cluster: &str, hosts: &HostPerNode) -> Value {
     // Host names are letters, digits, '-' and '.'.
     let literal = |text: &str| text.replace('.', "\\.");
-    let (prefix, suffix) = hosts.node_host.parts();
-    let node = format!("{}(0|[1-9][0-9]*){}", literal(prefix), literal(suffix));
+    let piece = |part| match part {
+        Part::Text(text) => literal(&text),
+        Part::Id => "(0|[1-9][0-9]*)".to_owned(),
+        Part::Group(_) => "[a-z0-9.-]*".to_owned(),
+    };
+    let node: String = hosts.node_host.parts().into_iter().map(piece).collect();
     json!({
         "predicate": {
             "single_predicate": {

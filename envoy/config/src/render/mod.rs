@@ -112,6 +112,8 @@ pub fn plugin_config(virtual_cluster: &VirtualCluster) -> Config {
             resolve: virtual_cluster.resolve.clone(),
         },
         limits: virtual_cluster.limits.clone(),
+        client_principal: virtual_cluster.downstream_tls.as_ref().and_then(|tls| tls.client_principal.clone()),
+        cluster_identity: virtual_cluster.cluster_identity.clone(),
         tenancy: virtual_cluster.tenancy.clone(),
         broker_address: virtual_cluster.endpoints.clone(),
     }

@@ -15,6 +15,7 @@ mod large;
 mod old_brokers;
 mod operator_options;
 mod round_trip;
+mod sasl;
 mod share_groups;
 mod tenants;
 mod tls;

@@ -1,5 +1,6 @@
 //! Every API and version whose answer holds addresses, and all others.
 
+use bifrost_broker_address::Node;
 use bifrost_core::filter::Direction;
 use bifrost_core::host::{Counter, Report};
 use bifrost_core::protocol::{Api, ApiKey, Entity, Field, Kind};
@@ -53,8 +54,8 @@ fn check(api: &'static Api, version: i16, choices: &mut Choices<'_>, host: &str,
         frames::read_response_kind(key, version, seen).unwrap_or_else(|error| panic!("{name}: {error}"));
     }
     for (id, (host, port)) in &expected.learned {
-        let found = nodes.borrow_mut().find(*id, &mut driver.host);
-        assert_eq!(found.map(|address| (address.host, address.port)), Some((host.clone(), *port)), "{name}");
+        let found = nodes.borrow_mut().find(&Node::Id(*id), &config, &mut driver.host);
+        assert_eq!(found.map(|(_, address)| (address.host, address.port)), Some((host.clone(), *port)), "{name}");
     }
     assert_eq!(driver.host.counted(Counter::NodesUnmapped), expected.unmapped, "{name}");
     let reported = driver.host.reports.contains(&Report::NodeUnmapped(UNMAPPED));

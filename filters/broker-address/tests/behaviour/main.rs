@@ -31,13 +31,16 @@ use bifrost_testkit::choices::Choices;
 use bifrost_testkit::driver::Driver;
 use bifrost_testkit::generate::generate_with;
 
-/// Shorter and longer than every real host name, and as long as one; for all nodes, and for each.
-const HOSTS: [&str; 5] = [
+/// Shorter and longer than every real host name, and as long as one; for all nodes, for each by its id, and for each by its real
+/// name.
+const HOSTS: [&str; 7] = [
     "g",
     "gateway-1.corp",
     "the-kafka-gateway-of-the-whole-corporation.example.corp.net",
     "b-$(nodeId)",
     "broker-$(nodeId).the-kafka-gateway-of-the-whole-corporation.example.corp.net",
+    "b$1.x",
+    "broker-$1.the-kafka-gateway-of-the-whole-corporation.example.corp.net",
 ];
 
 /// A connection through the address filter, and what it learns.

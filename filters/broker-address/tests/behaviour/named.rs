@@ -9,6 +9,9 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::{Request, StrBytes};
 
+use bifrost_broker_address::Node;
+use bifrost_core::host::Counter;
+use bifrost_testkit::addresses::config;
 use bifrost_testkit::frames;
 
 use crate::{gateway, known, request};
@@ -55,6 +58,51 @@ fn metadata_shows_every_node_under_its_own_name() {
 }
 
 #[test]
+fn nodes_are_shown_under_names_made_of_those_of_their_brokers() {
+    let broker =
+        |id, host, port| MetadataResponseBroker::default().with_node_id(BrokerId(id)).with_host(host).with_port(port);
+    let response = MetadataResponse::default().with_brokers(vec![
+        broker(10, text("real-1.internal"), 9092),
+        broker(20, text("REAL-2.internal."), 9093),
+        broker(30, text("real-10.internal"), 9092),
+        broker(40, text("real-2.internal"), 9094),
+        broker(10, text("real-1.internal"), 9092),
+    ]);
+    for version in 0..=13 {
+        let (mut driver, nodes) = gateway("b-$1.corp.net");
+        driver.client(&request(known(bifrost_core::protocol::ApiKey::METADATA), version)).unwrap();
+        driver.broker(&frames::response::<MetadataRequest>(version, 1, &response)).unwrap();
+        let seen = frames::read_response::<MetadataRequest>(version, &driver.to_client).1;
+        let first = broker(10, text("b-1.corp.net"), 19_093);
+        let expected = vec![first.clone(), broker(20, text("b-2.corp.net"), 19_093), first];
+        assert_eq!(seen.brokers, expected, "v{version}: one has no name, one that of another");
+        assert_eq!(driver.host.counted(Counter::NodesUnmapped), 2);
+        let mut find =
+            |node| nodes.borrow_mut().find(&node, &config("b-$1.corp.net"), &mut driver.host).map(|(id, _)| id);
+        assert_eq!(find(Node::Host("b-2.corp.net".into())), Some(20));
+        assert_eq!(find(Node::Id(40)), None);
+    }
+}
+
+#[test]
+fn a_coordinator_that_has_the_name_of_another_node_is_not_available() {
+    let broker = MetadataResponseBroker::default().with_node_id(BrokerId(1)).with_host(text("real-1.internal"));
+    let metadata = MetadataResponse::default().with_brokers(vec![broker.with_port(9092)]);
+    for (id, port, seen) in [(1, 9092, 0), (2, 9092, 0), (2, 9093, 15)] {
+        let (mut driver, _) = gateway("b-$1.corp.net");
+        driver.client(&request(known(bifrost_core::protocol::ApiKey::METADATA), 12)).unwrap();
+        driver.broker(&frames::response::<MetadataRequest>(12, 1, &metadata)).unwrap();
+        driver.to_client.clear();
+        driver.client(&request(known(bifrost_core::protocol::ApiKey::FIND_COORDINATOR), 3)).unwrap();
+        let coordinator = FindCoordinatorResponse::default().with_node_id(BrokerId(id)).with_port(port);
+        let coordinator = coordinator.with_host(text("real-1.internal"));
+        driver.broker(&frames::response::<FindCoordinatorRequest>(3, 1, &coordinator)).unwrap();
+        let answer = frames::read_response::<FindCoordinatorRequest>(3, &driver.to_client).1;
+        assert_eq!(answer.error_code, seen, "node {id} on port {port}");
+    }
+}
+
+#[test]
 fn a_coordinator_without_a_port_is_not_available() {
     for version in 0..=3 {
         let response =
@@ -95,5 +143,5 @@ fn controllers_are_shown_at_the_gateway_but_not_taken_for_brokers() {
 
     let (_, seen) = frames::read_response::<DescribeClusterRequest>(1, &driver.to_client);
     assert_eq!((seen.brokers[0].host.as_str(), seen.brokers[0].port), ("gw.corp.net", 19_095));
-    assert_eq!(nodes.borrow_mut().find(1, &mut driver.host), None);
+    assert_eq!(nodes.borrow_mut().find(&Node::Id(1), &config("gw.corp.net"), &mut driver.host), None);
 }

@@ -1,6 +1,7 @@
 //! The JSON that Envoy hands over.
 
-use bifrost_chain::VirtualCluster;
+use bifrost_chain::{Config, VirtualCluster};
+use bifrost_testkit::addresses;
 use serde_json::{Value, json};
 
 fn good() -> Value {
@@ -50,6 +51,19 @@ fn nodes_are_told_apart_in_one_way_only() {
     let hosts = json!({ "bootstrapHost": "b.x", "nodeHost": "n.x", "advertisedPort": 443 });
     let reason = refused(|config| config["brokerAddress"] = json!({ "hostPerNode": hosts }));
     assert!(reason.contains("$(nodeId)"), "{reason}");
+    let node_host = json!({ "upstreamHost": "(b-[0-9]+)[.].*", "template": "$2.x" });
+    let hosts = json!({ "bootstrapHost": "b.x", "nodeHost": node_host, "advertisedPort": 443 });
+    let reason = refused(|config| config["brokerAddress"] = json!({ "hostPerNode": hosts }));
+    assert!(reason.contains("'$2.x' has $2"), "{reason}");
+}
+
+#[test]
+fn what_is_written_is_read_again() {
+    for host in ["gw.corp.net", "b-$(nodeId).corp.net", "b-$1.corp.net"] {
+        let written = Config { broker_address: addresses::config(host), ..crate::config() };
+        let text = serde_json::to_string(&written).unwrap();
+        assert_eq!(serde_json::from_str::<Config>(&text).unwrap(), written, "{text}");
+    }
 }
 
 #[test]

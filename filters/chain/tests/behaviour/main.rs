@@ -12,6 +12,7 @@
 )]
 
 mod configuration;
+mod identity;
 mod nodes;
 
 use bifrost_chain::{Arrival, Config, Connection, ServerNames, Upstream, VirtualCluster};
@@ -34,6 +35,8 @@ fn config() -> Config {
             resolve: Vec::new(),
         },
         limits: Limits::default(),
+        client_principal: None,
+        cluster_identity: None,
         tenancy: None,
         broker_address: addresses::config("gw.corp.net"),
     }

@@ -1,6 +1,6 @@
 //! Connections to a node's port.
 
-use bifrost_chain::{Arrival, Closing, Config, Override, Route, ServerNames, Step, VirtualCluster};
+use bifrost_chain::{Arrival, Closing, Config, Node, Override, Route, ServerNames, Step, VirtualCluster};
 use bifrost_core::session::Flow;
 use bifrost_testkit::addresses::config;
 use bifrost_testkit::driver::Driver;
@@ -22,7 +22,7 @@ fn told(correlation_id: i32, id: i32) -> Vec<u8> {
 fn told_at(correlation_id: i32, id: i32, host: &str) -> Vec<u8> {
     let host = StrBytes::from_string(host.to_owned());
     let broker = MetadataResponseBroker::default().with_node_id(BrokerId(id)).with_host(host).with_port(9092);
-    frames::response::<MetadataRequest>(1, correlation_id, &MetadataResponse::default().with_brokers(vec![broker]))
+    frames::response::<MetadataRequest>(2, correlation_id, &MetadataResponse::default().with_brokers(vec![broker]))
 }
 
 fn client_bytes() -> Vec<u8> {
@@ -33,7 +33,7 @@ fn client_bytes() -> Vec<u8> {
 fn asked(to_broker: &[u8]) -> i32 {
     let sent = frames::split(to_broker);
     assert_eq!(sent.len(), 1, "the gateway's question and nothing of the client");
-    assert_eq!(sent[0][4..8], [0, 3, 0, 1], "Metadata version 1");
+    assert_eq!(sent[0][4..8], [0, 3, 0, 2], "Metadata version 2");
     i32::from_be_bytes(sent[0][8..12].try_into().unwrap())
 }
 
@@ -68,7 +68,7 @@ fn hosts_lead_where_they_say_and_nowhere_else() {
     {
         let mut driver = Driver::new(cluster.connect(&arrival(name)).unwrap());
         assert_eq!(driver.driven.route(&mut driver.host), Ok(Route::Cluster("bootstrap".into())));
-        assert_eq!(driver.driven.waits_for_node(), waits_for, "{name}");
+        assert_eq!(driver.driven.waits_for_node(), waits_for.map(Node::Id).as_ref(), "{name}");
     }
     for name in ["", "corp.net", "b-x.corp.net", "b-3.corp.net.evil.test"] {
         assert!(cluster.connect(&arrival(name)).is_none(), "{name}");
@@ -82,7 +82,7 @@ fn nothing_of_a_client_reaches_a_server_while_its_node_is_asked_for() {
             let cluster = cluster();
             let mut driver = connect(&cluster, NODE_3);
             assert_eq!(driver.driven.route(&mut driver.host), Ok(Route::Cluster("bootstrap".into())));
-            assert_eq!(driver.driven.waits_for_node(), Some(3));
+            assert_eq!(driver.driven.waits_for_node(), Some(&Node::Id(3)));
 
             driver.client_in(sizes, &client_bytes()).unwrap();
             let question = asked(&driver.to_broker);
@@ -91,7 +91,7 @@ fn nothing_of_a_client_reaches_a_server_while_its_node_is_asked_for() {
 
             asked(&driver.to_broker);
             assert!(driver.to_client.is_empty(), "the answer is the gateway's");
-            let closing = if id == 3 { Closing::NodeLearned(3) } else { Closing::NodeUnknown(3) };
+            let closing = if id == 3 { Closing::NodeLearned(Node::Id(3)) } else { Closing::NodeUnknown(Node::Id(3)) };
             assert_eq!(driver.told, [Step::Close(closing)]);
         }
     }
@@ -105,7 +105,7 @@ fn a_client_that_waits_silently_is_asked_for_too() {
     driver.poll().unwrap();
     let question = asked(&driver.to_broker);
     driver.broker(&told(question, 3)).unwrap();
-    assert_eq!(driver.told, [Step::Close(Closing::NodeLearned(3))]);
+    assert_eq!(driver.told, [Step::Close(Closing::NodeLearned(Node::Id(3)))]);
 }
 
 #[test]
@@ -192,4 +192,35 @@ fn a_node_that_has_answered_is_kept_when_the_connection_ends() {
     let mut next = connect(&cluster, NODE_3);
     next.host = driver.host.clone();
     assert!(matches!(next.driven.route(&mut next.host), Ok(Route::Node { .. })));
+}
+
+#[test]
+fn a_name_that_comes_from_a_broker_leads_to_it_once_it_is_known() {
+    let cluster = VirtualCluster::new(Config { broker_address: config("b-$1.corp.net"), ..crate::config() });
+    let arrival = |name: &str| Arrival { port: 19_093, server_name: name.to_owned() };
+    let mut asking = Driver::new(cluster.connect(&arrival("B-3.corp.net")).unwrap());
+    assert_eq!(asking.driven.route(&mut asking.host), Ok(Route::Cluster("bootstrap".into())));
+    asking.poll().unwrap();
+    let question = asked(&asking.to_broker);
+    asking.broker(&told(question, 77)).unwrap();
+    let node = Node::Host("b-3.corp.net".into());
+    assert_eq!(asking.told, [Step::Close(Closing::NodeLearned(node.clone()))]);
+
+    let mut next = Driver::new(cluster.connect(&arrival("b-3.corp.net")).unwrap());
+    next.host = asking.host.clone();
+    assert!(matches!(next.driven.route(&mut next.host), Ok(Route::Node { .. })));
+    assert_eq!(next.driven.unanswered_node().map(|(id, _)| id), Some(77));
+    // Nobody has answered: it is asked for again.
+    next.driven.handle_upstream_lost(&mut next.host);
+    let mut again = Driver::new(cluster.connect(&arrival("b-3.corp.net")).unwrap());
+    again.host = next.host;
+    assert!(matches!(again.driven.route(&mut again.host), Ok(Route::Cluster(_))));
+
+    let mut stranger = Driver::new(cluster.connect(&arrival("b-4.corp.net")).unwrap());
+    stranger.host = asking.host;
+    stranger.driven.route(&mut stranger.host).unwrap();
+    stranger.poll().unwrap();
+    let question = asked(&stranger.to_broker);
+    stranger.broker(&told(question, 77)).unwrap();
+    assert_eq!(stranger.told, [Step::Close(Closing::NodeUnknown(Node::Host("b-4.corp.net".into())))]);
 }

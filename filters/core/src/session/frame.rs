@@ -5,6 +5,7 @@ use crate::fault::{Fault, Protocol};
 use crate::filter::{Context, Filter, Message, Wishes};
 use crate::host::Host;
 use crate::limits::Limits;
+use crate::principal::Principal;
 use crate::protocol::{Api, ApiKey};
 use crate::reader::{Input, Width, string_bytes};
 use crate::walker::{Event, Listeners, SIZE_BYTES, Walker};
@@ -73,6 +74,7 @@ pub(crate) fn walk_whole(
 pub(super) struct Audience<'a> {
     pub(super) filters: &'a mut [Box<dyn Filter>],
     pub(super) host: &'a mut dyn Host,
+    pub(super) principal: &'a Principal,
     pub(super) wishes: &'a mut Wishes,
     /// What each filter remembers of the request.
     pub(super) memos: &'a mut Vec<u64>,
@@ -89,8 +91,14 @@ impl Audience<'_> {
     ) -> Result<(), Fault> {
         for (index, filter) in self.filters.iter_mut().enumerate() {
             if listeners.any_of(Listeners::filter(index)) {
-                let context =
-                    &mut Context { edits, host: self.host, wishes: self.wishes, memos: self.memos, filter: index };
+                let context = &mut Context {
+                    edits,
+                    host: self.host,
+                    principal: self.principal,
+                    wishes: self.wishes,
+                    memos: self.memos,
+                    filter: index,
+                };
                 filter.on_event(message, event, context)?;
             }
         }

@@ -23,7 +23,7 @@ impl InFlight {
     pub(super) fn held_bytes(&self) -> usize {
         match &self.role {
             Role::Carried(answer) => answer.len(),
-            Role::Client | Role::Own => 0,
+            Role::Client | Role::Own | Role::First => 0,
         }
     }
 }
@@ -36,6 +36,15 @@ pub(super) enum Role {
     Carried(Vec<u8>),
     /// The gateway asked.
     Own,
+    /// The gateway asked before the client's first request, which waits for the answer.
+    First,
+}
+
+impl Role {
+    /// Whether the answer is the gateway's, and not for the client.
+    pub(super) fn is_own(&self) -> bool {
+        matches!(self, Role::Own | Role::First)
+    }
 }
 
 #[derive(Debug)]

@@ -8,6 +8,7 @@
 
 mod collected;
 mod frame;
+mod gate;
 mod lane;
 mod request;
 mod response;
@@ -18,8 +19,9 @@ use std::rc::Rc;
 
 use crate::edits::Edits;
 use crate::fault::Fault;
-use crate::filter::{Chain, Direction, Filter, Message, Plan, Wishes};
+use crate::filter::{Chain, Direction, Filter, Message, Plan, Question, Wishes};
 use crate::host::Host;
+use crate::principal::Principal;
 use crate::protocol::{ApiKey, api};
 use crate::stream::Progress;
 use crate::walker::{Event, Listeners};
@@ -27,6 +29,7 @@ use crate::window::{View, Window};
 
 pub(crate) use frame::walk_whole;
 use frame::{Audience, own_request};
+use gate::Gate;
 use lane::{InFlight, Lane, Role, State};
 pub(crate) use spare::Spare;
 
@@ -68,6 +71,8 @@ pub struct Session {
     own_answered: bool,
     /// Set by [`Session::hold`].
     held: bool,
+    gate: Gate,
+    principal: Principal,
     edits: Edits,
     wishes: Wishes,
     /// Bytes booked with the chain.
@@ -81,6 +86,7 @@ impl Session {
     #[must_use]
     pub fn new(chain: Rc<Chain>) -> Self {
         let filters = chain.connect();
+        let gate = if chain.first_questions().is_empty() { Gate::Open } else { Gate::Shut };
         Session {
             chain,
             filters,
@@ -92,11 +98,24 @@ impl Session {
             resume: false,
             own_answered: false,
             held: false,
+            gate,
+            principal: Principal::default(),
             edits: Edits::default(),
             wishes: Wishes::default(),
             booked: 0,
             last: None,
         }
+    }
+
+    /// Says who the client is, before its first byte.
+    pub fn identify(&mut self, principal: Principal) {
+        self.principal = principal;
+    }
+
+    /// Who the client is.
+    #[must_use]
+    pub fn principal(&self) -> &Principal {
+        &self.principal
     }
 
     /// Takes the client's bytes.
@@ -176,14 +195,17 @@ impl Session {
     /// # Errors
     /// `Internal` when the tables do not know the API.
     pub fn send(&mut self, key: ApiKey, version: i16, body: &[u8]) -> Result<(), Fault> {
+        self.ask(key, version, body, Role::Own)?;
+        self.resume = true;
+        Ok(())
+    }
+
+    fn ask(&mut self, key: ApiKey, version: i16, body: &[u8], role: Role) -> Result<(), Fault> {
         let api = api(key).ok_or(Fault::Internal("own request of an unknown API"))?;
         let correlation_id = OWN_CORRELATION_ID;
         let frame = own_request(api, version, correlation_id, body)?;
-        self.own.push_back((
-            InFlight { correlation_id, api, version, plan: Plan::Whole, role: Role::Own, memos: Vec::new() },
-            frame,
-        ));
-        self.resume = true;
+        let request = InFlight { correlation_id, api, version, plan: Plan::Whole, role, memos: Vec::new() };
+        self.own.push_back((request, frame));
         Ok(())
     }
 
@@ -194,7 +216,7 @@ impl Session {
         if answer.is_some() || hold {
             return Err(Fault::Internal("only a request that is seen whole can be answered or held"));
         }
-        for (key, version, body) in own {
+        for Question { key, version, body } in own {
             self.send(key, version, &body)?;
         }
         if release {
@@ -234,7 +256,7 @@ impl Session {
     /// Whether the client is not read for now. The number of requests in flight is looked at between callbacks only, so it may
     /// exceed its limit by what lies in Envoy's buffer.
     fn blocked(&self) -> bool {
-        self.held || self.in_flight.len() >= self.chain.limits().in_flight_max as usize
+        self.held || self.gate.waits() || self.in_flight.len() >= self.chain.limits().in_flight_max as usize
     }
 
     /// Handles one direction's frames as far as they are there. Gives the offset from which on bytes stay with us.
@@ -303,7 +325,13 @@ impl Session {
                     let mut none = Vec::new();
                     let memos = lane.current.as_mut().map_or(&mut none, |request| &mut request.memos);
                     let wishes = &mut self.wishes;
-                    let mut audience = Audience { filters: &mut self.filters, host: &mut *host, wishes, memos };
+                    let mut audience = Audience {
+                        filters: &mut self.filters,
+                        host: &mut *host,
+                        principal: &self.principal,
+                        wishes,
+                        memos,
+                    };
                     let mut on_event =
                         |message: &Message, listeners: Listeners, event: &Event<'_>, edits: &mut Edits| {
                             audience.on_event(message, listeners, event, edits)

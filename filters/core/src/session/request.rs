@@ -25,7 +25,7 @@ impl Session {
         }
         let first = self.last.is_none();
         let frame_bytes = frame_bytes(self.chain.limits(), view, at, first, REQUEST_HEAD_BYTES)?;
-        if left < REQUEST_HEAD_BYTES || self.held {
+        if left < REQUEST_HEAD_BYTES || self.held || self.gate.waits() {
             return Ok(false);
         }
         let head = view.slice(at..at.saturating_add(REQUEST_HEAD_BYTES))?;
@@ -35,6 +35,10 @@ impl Session {
         let key = ApiKey(i16::from_be_bytes([k0, k1]));
         let version = i16::from_be_bytes([v0, v1]);
         let correlation_id = i32::from_be_bytes([c0, c1, c2, c3]);
+        if self.asks_before(key)? {
+            self.send_own(view, at, host);
+            return Ok(false);
+        }
         self.last = Some((key, version));
         let Some((api, request_plan, plan)) = self.chain.plans(key, version) else {
             let api = api(key).filter(|api| api.key == ApiKey::API_VERSIONS);
@@ -103,6 +107,7 @@ impl Session {
         let mut audience = Audience {
             filters: &mut self.filters,
             host: &mut *host,
+            principal: &self.principal,
             wishes: &mut self.wishes,
             memos: &mut request.memos,
         };

@@ -53,7 +53,7 @@ impl Session {
                 State::Whole { frame_bytes }
             }
             Plan::Whole => {
-                let own = matches!(request.role, Role::Own);
+                let own = request.role.is_own();
                 let message = Message { api, version, direction: Direction::Response, resizable: true, own };
                 let walker = Walker::new(self.chain.layout(api, version, Direction::Response), frame_bytes);
                 State::Collect(Box::new(Collected::new(walker, message, frame_bytes)))
@@ -75,9 +75,14 @@ impl Session {
             return Err(LOST);
         };
         let request = self.upstream.current.as_mut().ok_or(LOST)?;
-        let own = matches!(request.role, Role::Own);
-        let mut audience =
-            Audience { filters: &mut self.filters, host, wishes: &mut self.wishes, memos: &mut request.memos };
+        let own = request.role.is_own();
+        let mut audience = Audience {
+            filters: &mut self.filters,
+            host,
+            principal: &self.principal,
+            wishes: &mut self.wishes,
+            memos: &mut request.memos,
+        };
         let end = view.len().min(at.saturating_add(collected.missing()));
         let piece = view.slice(at..end)?.get(..end.saturating_sub(at)).ok_or(Fault::Internal("short piece"))?;
         collected.push(piece, self.chain.limits(), &mut |message, listeners, event, edits| {
@@ -88,9 +93,9 @@ impl Session {
             self.upstream.state = State::Collect(collected);
             return Ok(end);
         }
-        self.upstream.current = None;
+        let role = self.upstream.current.take().map(|request| request.role);
         self.grant()?;
-        self.own_answered |= own;
+        self.answered(role);
         view.replace(at..end, if own { Vec::new() } else { collected.finish()? });
         Ok(end)
     }
@@ -100,7 +105,16 @@ impl Session {
         let request = self.upstream.current.take().ok_or(Fault::Internal("response without a request"))?;
         match request.role {
             Role::Carried(answer) => Ok(answer),
-            Role::Client | Role::Own => Err(Fault::Internal("answer of ours without a carrier")),
+            Role::Client | Role::Own | Role::First => Err(Fault::Internal("answer of ours without a carrier")),
+        }
+    }
+
+    /// All filters have seen the answer to a request of this role.
+    fn answered(&mut self, role: Option<Role>) {
+        match role {
+            Some(Role::Own) => self.own_answered = true,
+            Some(Role::First) => self.gate.answered(),
+            Some(Role::Client | Role::Carried(_)) | None => {}
         }
     }
 
@@ -112,7 +126,7 @@ impl Session {
         host: &mut dyn Host,
     ) -> Result<(), Fault> {
         let mut request = self.upstream.current.take().ok_or(Fault::Internal("response without a request"))?;
-        let own = matches!(request.role, Role::Own);
+        let own = request.role.is_own();
         let (api, version) = (request.api, request.version);
         let frame = view.slice(range.clone())?.get(..range.len()).ok_or(Fault::Internal("short frame"))?;
         if api.key == ApiKey::API_VERSIONS && !own {
@@ -130,17 +144,22 @@ impl Session {
         let message = Message { api, version, direction: Direction::Response, resizable: true, own };
         let layout = self.chain.layout(api, version, Direction::Response);
         let mut walker = self.chain.spare().walker(layout, frame.len());
-        let mut audience =
-            Audience { filters: &mut self.filters, host, wishes: &mut self.wishes, memos: &mut request.memos };
+        let mut audience = Audience {
+            filters: &mut self.filters,
+            host,
+            principal: &self.principal,
+            wishes: &mut self.wishes,
+            memos: &mut request.memos,
+        };
         let on_event = |message: &Message, listeners: Listeners, event: &Event<'_>, edits: &mut Edits| {
             audience.on_event(message, listeners, event, edits)
         };
         let edited = walk_whole(&mut walker, &message, frame, &mut self.edits, on_event)?;
         self.chain.spare().keep_walker(walker);
         self.grant()?;
+        self.answered(Some(request.role));
         if own {
             view.replace(range, Vec::new());
-            self.own_answered = true;
         } else if let Some(frame) = edited {
             view.replace(range, frame);
         }

@@ -16,6 +16,7 @@ mod answers;
 mod api_versions;
 mod collected;
 mod decisions;
+mod first_questions;
 mod golden;
 mod host_calls;
 mod in_flight;

@@ -16,7 +16,7 @@ use bifrost_core::session::Session;
 use crate::addresses::{self, Realistic};
 use crate::choices::Choices;
 use crate::driver::Driver;
-use crate::filters::Observer;
+use crate::filters::{AsksFirst, Observer};
 use crate::generate::generate_with;
 
 use super::operations::{Operation, first_frame, is_answered, request_head};
@@ -65,9 +65,10 @@ impl Play {
             let nodes = Rc::new(RefCell::new(Nodes::default()));
             Box::new(BrokerAddress::new(Rc::new(addresses::config(host)), nodes))
         };
-        let filters = match choices.below(4) {
+        let filters = match choices.below(5) {
             0 => vec![addresses()],
             1 => vec![],
+            4 => vec![Box::new(AsksFirst(2)) as Box<dyn FilterConfig>, addresses()],
             2 => vec![Box::new(Observer(Plan::Head)) as Box<dyn FilterConfig>, addresses()],
             _ => vec![Box::new(Observer(Plan::Whole)) as Box<dyn FilterConfig>, addresses()],
         };

@@ -1,16 +1,16 @@
 //! A TLS client that says which server it means, and looks at what it is shown.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use bifrost_e2e::certificates::Authority;
+use bifrost_e2e::certificates::{Authority, Issued};
 use bifrost_e2e::gateway::GATEWAY_IP;
 use bifrost_e2e::wire;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 /// One connection, behind its handshake.
@@ -19,13 +19,24 @@ pub(super) struct TlsClient(StreamOwned<ClientConnection, TcpStream>);
 impl TlsClient {
     /// Connects to the gateway's `port` and asks there for `name`. An IP address is not sent.
     pub(super) fn connect(port: u16, name: &str, trusted: &Authority) -> Result<TlsClient> {
+        TlsClient::connect_as(None, port, name, trusted)
+    }
+
+    /// The same, and shows a certificate if it has one.
+    pub(super) fn connect_as(who: Option<&Issued>, port: u16, name: &str, trusted: &Authority) -> Result<TlsClient> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(trusted.pem().as_bytes())?)?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+            .with_root_certificates(roots);
+        let config = match who {
+            None => config.with_no_client_auth(),
+            Some(who) => {
+                let certificate = CertificateDer::from_pem_file(who.certificate())?;
+                config.with_client_auth_cert(vec![certificate], PrivateKeyDer::from_pem_file(who.key())?)?
+            }
+        };
         let mut connection = ClientConnection::new(Arc::new(config), ServerName::try_from(name.to_owned())?)?;
         let mut stream = TcpStream::connect((GATEWAY_IP, port))?;
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
@@ -33,6 +44,23 @@ impl TlsClient {
             connection.complete_io(&mut stream)?;
         }
         Ok(TlsClient(StreamOwned::new(connection, stream)))
+    }
+
+    /// The client's end, as the gateway logs it.
+    pub(super) fn local_address(&self) -> SocketAddr {
+        self.0.sock.local_addr().unwrap()
+    }
+
+    pub(super) fn send(&mut self, bytes: &[u8]) -> Result<()> {
+        Ok(self.0.write_all(bytes)?)
+    }
+
+    /// All that comes until the gateway closes, however it does so.
+    pub(super) fn read_until_closed(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        let end = self.0.read_to_end(&mut rest);
+        assert!(!end.is_err_and(|error| error.kind() == ErrorKind::WouldBlock), "the connection stays open");
+        rest
     }
 
     /// What the server has shown of itself.
@@ -43,7 +71,7 @@ impl TlsClient {
 
     /// Asks for the versions of APIs; an answer shows that a broker is reached.
     pub(super) fn ask(&mut self) -> Result<()> {
-        self.0.write_all(&wire::frame(3, 7, &wire::api_versions())?)?;
+        self.send(&wire::frame(3, 7, &wire::api_versions())?)?;
         let mut start = [0; 8];
         self.0.read_exact(&mut start).context("no answer")?;
         anyhow::ensure!(start[4..] == 7i32.to_be_bytes(), "an answer to something else");

@@ -60,3 +60,28 @@ fn the_host_name_of_a_node_that_does_not_exist_leads_nowhere() {
     assert!(client.ask().is_err());
     assert_eq!(setting.counted("orders.closed.node_unknown"), before + 1);
 }
+
+#[test]
+fn nodes_may_be_named_after_their_brokers() {
+    let _turn = beside_others();
+    let setting = setting();
+    let unmapped = setting.counted("bifrost.migrated.nodes_unmapped");
+    // Before anybody has told the gateway the nodes: it has to ask.
+    for id in setting.kafka.ids() {
+        let name = format!("Broker-{id}-EU.migrated.test");
+        bifrost_e2e::wait::until("the node answers", std::time::Duration::from_secs(10), || {
+            let answered = TlsClient::connect(setting.port(), &name, &setting.authority)?.ask();
+            Ok(answered.ok())
+        })
+        .unwrap();
+    }
+    setting.every_client_reads_what_it_wrote(&format!("bootstrap.migrated.test:{}", setting.port()), false);
+    assert_eq!(setting.counted("bifrost.migrated.nodes_unmapped"), unmapped);
+
+    let before = setting.counted("bifrost.migrated.closed.node_unknown");
+    let mut nobody = TlsClient::connect(setting.port(), "broker-9-eu.migrated.test", &setting.authority).unwrap();
+    assert!(nobody.ask().is_err());
+    assert_eq!(setting.counted("bifrost.migrated.closed.node_unknown"), before + 1);
+    assert!(setting.gateway.log().unwrap().contains("the target cluster has no node 'broker-9-eu.migrated.test'"));
+    assert!(TlsClient::connect(setting.port(), "broker-1.migrated.test", &setting.authority).is_err());
+}

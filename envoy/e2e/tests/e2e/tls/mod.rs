@@ -2,6 +2,7 @@
 
 mod client;
 mod hosts;
+mod identity;
 mod ports;
 mod rotation;
 
@@ -10,7 +11,7 @@ use std::sync::OnceLock;
 use bifrost_e2e::certificates::{Authority, Issued};
 use bifrost_e2e::clients::{Clients, Family};
 use bifrost_e2e::gateway::{Gateway, VirtualCluster};
-use bifrost_e2e::kafka::{Extra, Kafka, Secure, Tls, Version};
+use bifrost_e2e::kafka::{CLUSTER_ID, Extra, Kafka, Secure, Tls, Version};
 use bifrost_e2e::run_dir::RunDir;
 use bifrost_e2e::tools::Tools;
 
@@ -34,6 +35,15 @@ const MUTUAL: usize = 2;
 const UNTRUSTING: usize = 3;
 const MISNAMED: usize = 4;
 const UNCHECKED: usize = 5;
+const IDENTIFIED: usize = 6;
+const ELSEWHERE: usize = 7;
+const NOBODY: usize = 8;
+const BY_SUBJECT: usize = 9;
+const BY_DNS_NAME: usize = 10;
+const BY_URI: usize = 11;
+
+/// A cluster id that no cluster has.
+const OTHER_CLUSTER_ID: &str = "anotherCluster00000001";
 
 fn setting() -> &'static Setting {
     static SETTING: OnceLock<Setting> = OnceLock::new();
@@ -59,11 +69,25 @@ impl Setting {
         };
         let orders = server("orders", &["*.orders.test"]);
         let payments = server("payments", &["*.payments.test"]);
+        let migrated = server("migrated", &["*.migrated.test"]);
         let ip = server("ip", &["127.0.0.1"]);
         let ca = to_brokers.authority().display().to_string();
         let gateway_folder = to_brokers.folder().display().to_string();
         let resolve = "resolve: [{ host: '*.kafka.test', address: 127.0.0.2 }]";
         let anywhere = "resolve: [{ host: '*', address: 127.0.0.2 }]";
+        let identified = |name: &str, rules: &str, cluster_id: &str| {
+            VirtualCluster::new(name, &kafka.secure_servers(Secure::Server, true))
+                .listener_tls(&format!(
+                    "{{ directory: {ip}, clientAuthentication: required, clientPrincipal: {{ mappingRules: '{rules}' }} }}"
+                ))
+                .target(&format!("clusterId: {cluster_id}, {resolve}, tls: {{ caFile: {ca} }}"))
+        };
+        let requested = |name: &str, principal: &str| {
+            VirtualCluster::new(name, &kafka.secure_servers(Secure::Server, true))
+                .listener_tls(&format!("{{ directory: {ip}, clientAuthentication: requested{principal} }}"))
+                .target(&format!("{resolve}, tls: {{ caFile: {ca} }}"))
+        };
+        let rules = "RULE:^CN=([a-z]+)$/user-$1/U, DEFAULT";
         let by_name = |secure| kafka.secure_servers(secure, true);
         let virtual_clusters = [
             VirtualCluster::new("orders", &by_name(Secure::Server))
@@ -86,6 +110,20 @@ impl Setting {
                 .target(&format!("{anywhere}, tls: {{ caFile: {ca} }}")),
             VirtualCluster::new("unchecked", &kafka.secure_servers(Secure::Misnamed, false))
                 .target(&format!("{anywhere}, tls: {{ insecureSkipVerify: true }}")),
+            identified("identified", rules, CLUSTER_ID),
+            identified("elsewhere", rules, OTHER_CLUSTER_ID),
+            identified("nobody", "RULE:CN=somebody-else/x/", CLUSTER_ID),
+            requested("by-subject", ""),
+            requested("by-dns-name", ", clientPrincipal: { from: dnsName }"),
+            requested(
+                "by-uri",
+                r", clientPrincipal: { from: uri, mappingRules: 'RULE:spiffe:\/\/([^\/]*)\/(.*)/$2@$1/' }",
+            ),
+            VirtualCluster::new("migrated", &by_name(Secure::Server))
+                .domain("migrated.test")
+                .named_after(r"(broker-[0-9]+)\.kafka\.test", "$1-eu")
+                .listener_tls(&format!("{{ directory: {migrated} }}"))
+                .target(&format!("{resolve}, tls: {{ caFile: {ca} }}")),
         ];
         let gateway = Gateway::start(&tools, &run, "gateway", &virtual_clusters).unwrap();
         Setting { tools, run, kafka, gateway, authority, client }
@@ -145,6 +183,16 @@ impl Setting {
             assert_eq!(sent["count"], 500, "{family}");
             assert_eq!(received["checksum"], sent["checksum"], "{family}");
         }
+    }
+
+    /// What a Java client with a certificate says when it asks for a topic that it does not get.
+    fn refusal(&self, bootstrap: &str, shows_certificate: bool) -> String {
+        let mut config = self.config(Family::Java, shows_certificate);
+        config.push(("config.default.api.timeout.ms".to_owned(), "5000".to_owned()));
+        config.push(("config.request.timeout.ms".to_owned(), "4000".to_owned()));
+        let mut arguments: Vec<(&str, &str)> = config.iter().map(|(name, value)| (&**name, &**value)).collect();
+        arguments.extend([("topic", "refused"), ("partitions", "1")]);
+        self.clients(bootstrap).run(Family::Java, "create-topic", &arguments).unwrap_err().to_string()
     }
 
     /// A counter of the gateway.

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bifrost_e2e::clients::Family;
 use bifrost_e2e::gateway::GATEWAY_IP;
 use bifrost_e2e::wait;
 use bifrost_e2e::wire::{self, RawClient};
@@ -22,14 +21,8 @@ fn clients_with_a_certificate_reach_every_node_by_its_port() {
 fn a_client_without_a_certificate_is_refused_where_one_is_required() {
     let _turn = beside_others();
     let setting = setting();
-    let clients = setting.clients(&setting.gateway.bootstrap(MUTUAL));
     let before = setting.counted("ssl.fail_verify_no_cert");
-    let mut config = setting.config(Family::Java, false);
-    config.push(("config.default.api.timeout.ms".to_owned(), "5000".to_owned()));
-    config.push(("config.request.timeout.ms".to_owned(), "4000".to_owned()));
-    let mut arguments: Vec<(&str, &str)> = config.iter().map(|(name, value)| (&**name, &**value)).collect();
-    arguments.extend([("topic", "refused"), ("partitions", "1")]);
-    let refused = clients.run(Family::Java, "create-topic", &arguments).unwrap_err().to_string();
+    let refused = setting.refusal(&setting.gateway.bootstrap(MUTUAL), false);
     assert!(refused.contains("SslAuthenticationException") || refused.contains("SSL handshake failed"), "{refused}");
     assert!(setting.counted("ssl.fail_verify_no_cert") > before);
 }
