@@ -41,8 +41,8 @@ RESOLVER    := $(TARGET_DIR)/e2e-tools/resolver.so
 
 # Crates of the data path: they must also compile, lint and pass their tests on wasm32-wasip1.
 WASM        := wasm32-wasip1
-WASM_CRATES := -p bifrost-core -p bifrost-broker-address -p bifrost-cluster-identity -p bifrost-tenancy -p bifrost-chain -p bifrost-adapter
-WASM_TESTED := -p bifrost-core -p bifrost-broker-address -p bifrost-cluster-identity -p bifrost-tenancy -p bifrost-chain
+WASM_CRATES := -p bifrost-core -p bifrost-broker-address -p bifrost-cluster-identity -p bifrost-tenancy -p bifrost-quota -p bifrost-chain -p bifrost-adapter
+WASM_TESTED := -p bifrost-core -p bifrost-broker-address -p bifrost-cluster-identity -p bifrost-tenancy -p bifrost-quota -p bifrost-chain
 
 export CARGO_TARGET_WASM32_WASIP1_RUNNER := $(PYTHON) $(E2E)/wasi/run.py
 

@@ -15,6 +15,7 @@ mod load;
 mod overlap;
 mod ports;
 mod problem;
+mod quota;
 mod render;
 mod target;
 mod tls;

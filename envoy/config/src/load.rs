@@ -27,6 +27,15 @@ impl<R> Document<R> {
         problem(&self.file, self.index, &self.node, (path.to_owned(), message))
     }
 
+    /// What stands at `path` as a `T`; `None` when nothing does. The problem names the first field that does not fit.
+    pub(crate) fn typed<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Problem> {
+        let Some(node) = self.node.at(path) else { return Ok(None) };
+        node.typed().map(Some).map_err(|(below, message)| {
+            let dot = if below.is_empty() || below.starts_with('[') { "" } else { "." };
+            self.problem(&format!("{path}{dot}{below}"), message)
+        })
+    }
+
     /// The folder that paths in the document are relative to.
     pub(crate) fn folder(&self) -> &Path {
         self.file.parent().unwrap_or(Path::new(""))

@@ -14,10 +14,12 @@ use crate::load::{Document, Loaded};
 use crate::problem::Problem;
 use crate::target::{self, KafkaCluster, TargetClusters};
 use crate::tls::{DownstreamTls, UpstreamTls};
-use crate::{endpoints, host_names, overlap, ports, tls, virtualization};
+use crate::{endpoints, host_names, overlap, ports, quota, tls, virtualization};
 
 /// Filters that this build can put into a chain besides the address rewriting that is always there.
-const FILTERS: &[&str] = &[];
+const FILTERS: &[&str] = &[QUOTA];
+
+const QUOTA: &str = "Quota";
 
 /// A validated set: it can be rendered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +51,8 @@ pub struct VirtualCluster {
     pub cluster_identity: Option<ClusterIdentityConfig>,
     /// TLS to the brokers.
     pub upstream_tls: Option<UpstreamTls>,
+    /// How much may be used; without it, as much as there is.
+    pub quota: Option<bifrost_quota::Config>,
     /// Names of the tenant; without it names pass as they are.
     pub tenancy: Option<bifrost_tenancy::Config>,
     /// Bounds of the data path.
@@ -175,7 +179,7 @@ impl Check<'_> {
                 self.report(&format!("spec.virtualization.{path}"), message);
             }
         }
-        self.filters();
+        let quota = self.filters();
         self.limits(&spec.limits);
         VirtualCluster {
             name: resource.metadata.name.clone(),
@@ -187,6 +191,7 @@ impl Check<'_> {
             resolve,
             cluster_identity,
             upstream_tls,
+            quota,
             tenancy: spec.virtualization.as_ref().map(Virtualization::tenancy),
             limits: spec.limits.clone(),
         }
@@ -206,14 +211,40 @@ impl Check<'_> {
         }
     }
 
-    fn filters(&mut self) {
+    /// The configuration of the one filter that there is.
+    fn filters(&mut self) -> Option<bifrost_quota::Config> {
+        let mut quota = None;
         for (index, filter) in self.document.resource.spec.filters.iter().enumerate() {
-            if !FILTERS.contains(&filter.name.as_str()) {
-                let available = if FILTERS.is_empty() { "none".to_owned() } else { FILTERS.join(", ") };
-                self.report(
-                    &format!("spec.filters[{index}].name"),
-                    format!("'{}' is not available in this build; available filters: {available}", filter.name),
+            let path = format!("spec.filters[{index}]");
+            if filter.name != QUOTA {
+                let message = format!(
+                    "'{}' is not available in this build; available filters: {}",
+                    filter.name,
+                    FILTERS.join(", ")
                 );
+                self.report(&format!("{path}.name"), message);
+            } else if quota.is_some() {
+                self.report(&format!("{path}.name"), format!("'{QUOTA}' is in the list already; join the two"));
+            } else {
+                quota = Some(self.quota(&format!("{path}.config")));
+            }
+        }
+        quota
+    }
+
+    fn quota(&mut self, path: &str) -> bifrost_quota::Config {
+        match self.document.typed(path) {
+            Ok(config) => {
+                let config: bifrost_quota::Config = config.unwrap_or_default();
+                for (below, message) in quota::findings(&config) {
+                    let dot = if below.is_empty() { "" } else { "." };
+                    self.report(&format!("{path}{dot}{below}"), message);
+                }
+                config
+            }
+            Err(problem) => {
+                self.problems.push(problem);
+                bifrost_quota::Config::default()
             }
         }
     }

@@ -139,13 +139,13 @@ fn too_long(length: usize, unit: &str, max: usize) -> String {
     format!("has {length} {unit}; at most {max} are allowed")
 }
 
-fn is_topic_char(c: char) -> bool {
+pub(crate) fn is_topic_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
 }
 
 /// Control and format characters, spaces other than the ordinary one, combining marks, unassigned code points: what Rust
 /// escapes when it shows a text.
-fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     !matches!(c, '\\' | '\'' | '"') && c.escape_debug().next() == Some('\\')
 }
 

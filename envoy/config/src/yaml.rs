@@ -111,8 +111,20 @@ impl Node {
         }
     }
 
+    /// The value at `path`.
+    pub(crate) fn at(&self, path: &str) -> Option<&Node> {
+        let (node, _, is_there) = self.follow(path);
+        is_there.then_some(node)
+    }
+
     /// Line of the field at `path`, or of its nearest ancestor that is there.
     pub(crate) fn line_of(&self, path: &str) -> u64 {
+        let (_, line, _) = self.follow(path);
+        line
+    }
+
+    /// The value at `path`, or its nearest ancestor that is there, its line, and whether it is the value itself.
+    fn follow(&self, path: &str) -> (&Node, u64, bool) {
         let mut node = self;
         let mut line = self.line;
         for step in path.split(['.', '[']).filter(|step| !step.is_empty()) {
@@ -127,10 +139,10 @@ impl Node {
                     .map(|item| (item, item.line)),
                 _ => None,
             };
-            let Some(found) = next else { break };
+            let Some(found) = next else { return (node, line, false) };
             (node, line) = found;
         }
-        line
+        (node, line, true)
     }
 }
 
@@ -148,6 +160,7 @@ fn readable(path: String, message: &str) -> Finding {
     for (rust, words) in [
         ("u16", "a whole number from 0 to 65535"),
         ("u32", "a whole number from 0 to 4294967295"),
+        ("u64", "a whole number from 0 to 18446744073709551615"),
         ("i32", "a whole number from -2147483648 to 2147483647"),
     ] {
         if let Some(start) = message.strip_suffix(&format!("expected {rust}")) {

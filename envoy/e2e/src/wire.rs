@@ -25,6 +25,11 @@ impl RawClient {
         Ok(RawClient { stream })
     }
 
+    /// The same connection, for another thread.
+    pub fn try_clone(&self) -> Result<RawClient> {
+        Ok(RawClient { stream: self.stream.try_clone()? })
+    }
+
     pub fn local_address(&self) -> Result<SocketAddr> {
         Ok(self.stream.local_addr()?)
     }

@@ -51,6 +51,7 @@ unsafe extern "C" {
     fn proxy_set_shared_data(key: *const u8, key_size: usize, data: *const u8, size: usize, cas: u32) -> Status;
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> Status;
     fn proxy_increment_metric(id: u32, by: i64) -> Status;
+    fn proxy_record_metric(id: u32, value: u64) -> Status;
     fn proxy_set_effective_context(id: u32) -> Status;
     fn proxy_set_tick_period_milliseconds(period: u32) -> Status;
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> Status;
@@ -164,11 +165,20 @@ pub(crate) fn set_shared(key: &str, value: &[u8], cas: u32) -> bool {
     check(status).is_ok()
 }
 
-/// Defines a counter.
-pub(crate) fn define_counter(name: &str) -> Result<u32, Fault> {
+/// What a metric is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MetricType {
+    /// It is added to.
+    Counter = 0,
+    /// It is set.
+    Gauge = 1,
+}
+
+/// Defines a metric; the same name gives the same id again.
+pub(crate) fn define_metric(kind: MetricType, name: &str) -> Result<u32, Fault> {
     let mut id = 0;
     // SAFETY: pointer and length of a live string; the out pointer is a live local.
-    check(unsafe { proxy_define_metric(0, name.as_ptr(), name.len(), &raw mut id) })?;
+    check(unsafe { proxy_define_metric(kind as u32, name.as_ptr(), name.len(), &raw mut id) })?;
     Ok(id)
 }
 
@@ -177,6 +187,12 @@ pub(crate) fn increment(id: u32, by: u64) {
     let by = i64::try_from(by).unwrap_or(i64::MAX);
     // SAFETY: no pointers. A count that is lost is no fault.
     let _ = unsafe { proxy_increment_metric(id, by) };
+}
+
+/// Sets a gauge.
+pub(crate) fn record(id: u32, value: u64) {
+    // SAFETY: no pointers. A value that is lost is no fault.
+    let _ = unsafe { proxy_record_metric(id, value) };
 }
 
 /// Makes the following calls act on this context's connection.

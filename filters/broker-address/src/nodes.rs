@@ -201,6 +201,10 @@ mod tests {
             true
         }
 
+        fn now_ms(&mut self) -> u64 {
+            0
+        }
+
         fn count(&mut self, _: Counter, by: u64) {
             self.learned += by;
         }

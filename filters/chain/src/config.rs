@@ -3,6 +3,7 @@
 use bifrost_broker_address as broker_address;
 use bifrost_cluster_identity as cluster_identity;
 use bifrost_core::limits::Limits;
+use bifrost_quota as quota;
 use bifrost_tenancy as tenancy;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,9 @@ pub struct Config {
     /// Which Kafka cluster the upstream has to be; without it any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster_identity: Option<cluster_identity::Config>,
+    /// How much may be used; without it, as much as there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<quota::Config>,
     /// Names that clients use; without it they pass as they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenancy: Option<tenancy::Config>,

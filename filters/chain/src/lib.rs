@@ -26,10 +26,12 @@ use bifrost_core::principal::Principal;
 use bifrost_core::protocol::ApiKey;
 use bifrost_core::session::{Action, Flow, Session};
 use bifrost_core::window::Window;
+use bifrost_quota::{Quota, TopicNames};
 use bifrost_tenancy::Tenancy;
 
 pub use bifrost_broker_address::{Arrival, Node};
 pub use bifrost_cluster_identity::Config as ClusterIdentityConfig;
+pub use bifrost_quota::{ConnectionReading, InForce, Reading};
 pub use config::{Config, ServerNames, Upstream};
 pub use principal::{CertificateName, ClientCertificate, ClientPrincipal, MappingRules};
 pub use resolve::{Override, resolve};
@@ -45,6 +47,7 @@ pub struct VirtualCluster {
     config: Rc<Config>,
     chain: Rc<Chain>,
     nodes: Rc<RefCell<Nodes>>,
+    quotas: Rc<InForce>,
 }
 
 impl VirtualCluster {
@@ -53,24 +56,53 @@ impl VirtualCluster {
     /// # Errors
     /// What is wrong and where, for Envoy's log.
     pub fn from_json(json: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(json).map(Self::new)
+        Self::from_json_after(json, Rc::default())
+    }
+
+    /// Reads a configuration that Envoy hands over in place of another one. `quotas`: those of connections that are open under
+    /// the other one; they change with this one.
+    ///
+    /// # Errors
+    /// What is wrong and where, for Envoy's log.
+    pub fn from_json_after(json: &[u8], quotas: Rc<InForce>) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(json).map(|config| Self::new_after(config, quotas))
     }
 
     /// Puts the chain together.
     #[must_use]
     pub fn new(config: Config) -> Self {
+        Self::new_after(config, Rc::default())
+    }
+
+    fn new_after(config: Config, quotas: Rc<InForce>) -> Self {
         let nodes = Rc::new(RefCell::new(Nodes::default()));
         let mut filters: Vec<Box<dyn FilterConfig>> = Vec::new();
         // First, so that nobody learns anything from another cluster's answer.
         if let Some(cluster_identity) = &config.cluster_identity {
             filters.push(Box::new(ClusterIdentity::new(cluster_identity)));
         }
-        if let Some(tenancy) = &config.tenancy {
-            filters.push(Box::new(Tenancy::new(tenancy.clone())));
+        let mut tenancy = config.tenancy.clone();
+        quotas.set(&config.quota.clone().unwrap_or_default());
+        if let Some(quota) = &config.quota {
+            if let Some(tenancy) = tenancy.as_mut().filter(|_| quota.limits_creations()) {
+                // Who counts creations has to see them all. Two filters do not edit the same field, so it is this one's.
+                tenancy.topic_creation.auto_create = false;
+            }
+            let names = tenancy.as_ref().map(topic_names).unwrap_or_default();
+            filters.push(Box::new(Quota::new(quota.clone(), Rc::clone(&quotas), names, tenancy.is_none())));
+        }
+        if let Some(tenancy) = tenancy {
+            filters.push(Box::new(Tenancy::new(tenancy)));
         }
         filters.push(Box::new(BrokerAddress::new(Rc::new(config.broker_address.clone()), Rc::clone(&nodes))));
         let chain = Chain::new(filters, config.limits.clone());
-        VirtualCluster { config: Rc::new(config), chain: Rc::new(chain), nodes }
+        VirtualCluster { config: Rc::new(config), chain: Rc::new(chain), nodes, quotas }
+    }
+
+    /// The quotas in force, which outlive this configuration.
+    #[must_use]
+    pub fn quotas(&self) -> &Rc<InForce> {
+        &self.quotas
     }
 
     /// Name of the virtual cluster.
@@ -104,6 +136,12 @@ impl VirtualCluster {
             answered: false,
         })
     }
+}
+
+/// How the quotas learn the virtual names of topics in answers.
+fn topic_names(tenancy: &bifrost_tenancy::Config) -> TopicNames {
+    let shared = tenancy.shared_topics.iter().map(|topic| (topic.topic.clone(), topic.virtual_name().to_owned()));
+    TopicNames { prefix: tenancy.topic_prefix.clone(), shared: shared.collect() }
 }
 
 /// Where a connection is led.
@@ -201,6 +239,20 @@ impl Connection {
     #[must_use]
     pub fn principal(&self) -> Option<&Principal> {
         self.config.client_principal.as_ref().map(|_| self.session.principal())
+    }
+
+    /// The connection has come; to be called once, before everything else.
+    ///
+    /// # Errors
+    /// A fault closes the connection.
+    pub fn handle_connection(&mut self, host: &mut dyn Host) -> Result<(), Fault> {
+        self.session.handle_connection(host)
+    }
+
+    /// Until when the client is not read, see [`Session::paused_until_ms`].
+    #[must_use]
+    pub fn paused_until_ms(&self) -> Option<u64> {
+        self.session.paused_until_ms()
     }
 
     /// Decides where the connection goes. To be called once, before any byte is passed on.

@@ -19,21 +19,23 @@ pub struct Refusal<'a> {
     /// How many elements the request has (CreateAcls `Creations`, DeleteAcls `Filters`): their answers have no error code of
     /// their own but one for each element. Of no effect in other answers.
     pub elements: u32,
-    /// What the request names (FindCoordinator from version 4 on, `CoordinatorKeys`): the answer has an element for each. Of no
-    /// effect in other answers.
+    /// What the request names (FindCoordinator from version 4 on, `CoordinatorKeys`; CreateTopics and CreatePartitions,
+    /// topics): the answer has an element for each. Of no effect in other answers.
     pub names: &'a [String],
+    /// How long the client shall wait, milliseconds.
+    pub throttle_time_ms: i32,
 }
 
 impl Refusal<'_> {
     /// No text, no elements.
     #[must_use]
     pub const fn code(code: i16) -> Self {
-        Refusal { code, message: None, elements: 0, names: &[] }
+        Refusal { code, message: None, elements: 0, names: &[], throttle_time_ms: 0 }
     }
 }
 
-/// True when the answer has an error code of its own. Without one only CreateAcls, DeleteAcls and FindCoordinator can be refused
-/// by [`refusal`]: what other answers list has to name what the request named.
+/// True when the answer has an error code of its own. Without one only CreateAcls, DeleteAcls, FindCoordinator, CreateTopics and
+/// CreatePartitions can be refused by [`refusal`]: what other answers list has to name what the request named.
 #[must_use]
 pub fn has_top_level_error(api: &Api, version: i16) -> bool {
     api.response.iter().any(|field| field.entity == Entity::ErrorCode && field.versions.contains(version))
@@ -47,7 +49,9 @@ pub fn has_top_level_error(api: &Api, version: i16) -> bool {
 pub fn refusal(api: &'static Api, version: i16, refusal: &Refusal<'_>) -> Result<Vec<u8>, Fault> {
     let elements = match api.key {
         ApiKey::CREATE_ACLS | ApiKey::DELETE_ACLS => refusal.elements,
-        ApiKey::FIND_COORDINATOR => u32::try_from(refusal.names.len()).unwrap_or(u32::MAX),
+        ApiKey::FIND_COORDINATOR | ApiKey::CREATE_TOPICS | ApiKey::CREATE_PARTITIONS => {
+            u32::try_from(refusal.names.len()).unwrap_or(u32::MAX)
+        }
         _ => 0,
     };
     let mut writer = Writer { version, flexible: api.flexible.contains(version), refusal, name: "", out: Vec::new() };
@@ -94,7 +98,8 @@ impl Writer<'_> {
             Kind::Struct => self.fields(field.fields, 0)?,
             Kind::String => {
                 let message = self.refusal.message.filter(|_| field.entity == Entity::ErrorMessage);
-                let name = if field.entity == Entity::ResourceName { self.name } else { "" };
+                let is_name = matches!(field.entity, Entity::ResourceName | Entity::TopicName);
+                let name = if is_name { self.name } else { "" };
                 let text = message.or((!is_null).then_some(name));
                 self.length(Width::Int16, text.map(str::len))?;
                 self.out.extend_from_slice(text.unwrap_or_default().as_bytes());
@@ -122,7 +127,11 @@ impl Writer<'_> {
 
     /// Writes the low `N` bytes of a field's number.
     fn number<const N: usize>(&mut self, field: &Field) {
-        let number = if field.entity == Entity::ErrorCode { i64::from(self.refusal.code) } else { default(field) };
+        let number = match field.entity {
+            Entity::ErrorCode => i64::from(self.refusal.code),
+            Entity::ThrottleTimeMs => i64::from(self.refusal.throttle_time_ms),
+            _ => default(field),
+        };
         let bytes = number.to_be_bytes();
         self.out.extend_from_slice(bytes.last_chunk::<N>().unwrap_or(&[0; N]));
     }
@@ -133,7 +142,15 @@ fn default(field: &Field) -> i64 {
     match (field.entity, field.name) {
         // No node, no producer, no generation, no offset, no time; 0 would be one.
         (Entity::BrokerId | Entity::BrokerPort | Entity::ProducerId | Entity::Offset, _)
-        | (_, "GenerationId" | "ProducerEpoch" | "OngoingTxnProducerEpoch" | "AcceptableRecoveryLag")
+        | (
+            _,
+            "NumPartitions"
+            | "ReplicationFactor"
+            | "GenerationId"
+            | "ProducerEpoch"
+            | "OngoingTxnProducerEpoch"
+            | "AcceptableRecoveryLag",
+        )
         | (_, "IssueTimestampMs" | "ExpiryTimestampMs" | "MaxTimestampMs") => -1,
         (Entity::AuthorizedOps, _) => i64::from(i32::MIN),
         // Brokers, not controllers.

@@ -32,6 +32,13 @@ pub enum Fault {
         /// What was met.
         got: u64,
     },
+    /// There are as many connections as a quota allows.
+    Connections {
+        /// Whose quota.
+        whose: &'static str,
+        /// The quota.
+        max: u32,
+    },
     /// The client speaks another protocol on this port.
     NotKafka(Protocol),
     /// The answer's correlation id is not the one of the oldest request in flight.
@@ -94,6 +101,7 @@ impl Fault {
             Fault::Malformed { .. } => "malformed",
             Fault::Unsupported { .. } => "unsupported",
             Fault::Limit { .. } => "limit",
+            Fault::Connections { .. } => "connections",
             Fault::NotKafka(Protocol::Tls) => "not_kafka_tls",
             Fault::NotKafka(Protocol::Http) => "not_kafka_http",
             Fault::Correlation { .. } => "correlation",
@@ -112,6 +120,7 @@ impl Fault {
         "malformed",
         "unsupported",
         "limit",
+        "connections",
         "not_kafka_tls",
         "not_kafka_http",
         "correlation",
@@ -133,6 +142,7 @@ impl fmt::Display for Fault {
                 write!(f, "request {api_key} version {version} is not offered by this virtual cluster")
             }
             Fault::Limit { limit, max, got } => write!(f, "{got} exceeds limits.{limit} ({max})"),
+            Fault::Connections { whose, max } => write!(f, "the connections {whose} have reached their quota ({max})"),
             Fault::NotKafka(Protocol::Tls) => {
                 f.write_str("TLS bytes on a plaintext Kafka port; check the client's security.protocol")
             }
@@ -189,6 +199,7 @@ mod tests {
             Fault::Malformed { field: "x", at: 0 },
             Fault::Unsupported { api_key: ApiKey(999), version: 1 },
             Fault::Limit { limit: "frameBytesMax", max: 1, got: 2 },
+            Fault::Connections { whose: "x", max: 1 },
             Fault::NotKafka(Protocol::Tls),
             Fault::NotKafka(Protocol::Http),
             Fault::Correlation { expected: 1, got: 2 },

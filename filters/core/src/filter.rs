@@ -49,6 +49,38 @@ pub struct Message {
     pub own: bool,
 }
 
+/// What begins a message, before anybody has looked at the rest of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    /// Its API.
+    pub api: &'static Api,
+    /// Its version.
+    pub version: i16,
+    /// Its way.
+    pub direction: Direction,
+    /// Bytes of its frame, size field included.
+    pub frame_bytes: usize,
+    /// The client id of a request, as the client wrote it. `None`: null, or an answer.
+    pub client_id: Option<&'a [u8]>,
+}
+
+/// Longest pause that a filter may ask for. A pause that seems longer is one from before the clock was set back; it is over.
+pub const PAUSE_MS_MAX: u64 = 60_000;
+
+/// What a filter that has seen a [`Head`] asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heed {
+    /// How much of this answer has to be seen, beyond what [`FilterConfig::plan`] says. Of no effect for a request.
+    pub plan: Plan,
+    /// See [`Context::pause_until`]; 0 is no pause.
+    pub pause_until_ms: u64,
+}
+
+impl Heed {
+    /// Nothing.
+    pub const NONE: Heed = Heed { plan: Plan::Pass, pause_until_ms: 0 };
+}
+
 /// What a filter may use and ask for while it looks at a message.
 pub struct Context<'a> {
     /// Changes to the message.
@@ -80,6 +112,7 @@ pub(crate) struct Wishes {
     pub(crate) answer: Option<Vec<u8>>,
     pub(crate) hold: bool,
     pub(crate) release: bool,
+    pub(crate) pause_until_ms: u64,
     pub(crate) own: Vec<Question>,
 }
 
@@ -99,6 +132,12 @@ impl Context<'_> {
     /// Lets held requests go.
     pub fn release(&mut self) {
         self.wishes.release = true;
+    }
+
+    /// Reads no further request of the client until [`Host::now_ms`] has come to this, at most [`PAUSE_MS_MAX`] from now; answers go
+    /// on. Of several pauses the longest counts.
+    pub fn pause_until(&mut self, now_ms: u64) {
+        self.wishes.pause_until_ms = self.wishes.pause_until_ms.max(now_ms);
     }
 
     /// Sends a request of the gateway's own with this body on the client's upstream connection, between two requests of the
@@ -132,8 +171,8 @@ pub trait FilterConfig {
     /// What this filter must see of such a message.
     fn plan(&self, api: &'static Api, version: i16, direction: Direction) -> Plan;
 
-    /// Whether this filter wants to hear of `field`, one of `siblings`, in such messages whose plan is not [`Plan::Pass`]. What
-    /// no filter wants is checked in silence, which is several times as fast; arrays are told when anything in them is.
+    /// Whether this filter wants to hear of `field`, one of `siblings`, in such messages whose plan is not [`Plan::Pass`], or an
+    /// answer that it heeds. What no filter wants is checked in silence, which is several times as fast; arrays are told when anything in them is.
     fn wants(
         &self,
         _api: &'static Api,
@@ -146,9 +185,14 @@ pub trait FilterConfig {
 
     /// What this filter has to know of the upstream before any request of the client reaches it. Only those by which a client
     /// logs in go first (ApiVersions, SaslHandshake, SaslAuthenticate), because a broker takes no others before. The next one
-    /// is held until the answer has come, whose plan is not [`Plan::Pass`]; a fault of the filter then ends the connection.
+    /// is held until the answer has come, which the filter hears whatever its plan is; its fault then ends the connection.
     fn asks_first(&self) -> Option<Question> {
         None
+    }
+
+    /// Whether [`Filter::on_head`] is to be called.
+    fn heeds_heads(&self) -> bool {
+        false
     }
 
     /// The filter's state for a new connection.
@@ -159,6 +203,23 @@ pub trait FilterConfig {
 pub trait Filter {
     /// The versions that the broker offers, each time an ApiVersions answer tells them. A range may be empty.
     fn on_broker_versions(&mut self, _offered: &[(ApiKey, VersionRange)]) {}
+
+    /// Called when a connection has come, before its first byte.
+    ///
+    /// # Errors
+    /// A fault closes the connection.
+    fn on_connection(&mut self, _host: &mut dyn Host) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    /// Called once for every request of the client and every answer of the broker to one, whatever its plan, before
+    /// [`Filter::on_event`]; only if [`FilterConfig::heeds_heads`].
+    ///
+    /// # Errors
+    /// A fault closes the connection.
+    fn on_head(&mut self, _head: &Head<'_>, _host: &mut dyn Host) -> Result<Heed, Fault> {
+        Ok(Heed::NONE)
+    }
 
     /// Called for everything that this filter wants to hear of in a message, and for the message's end.
     ///
@@ -186,6 +247,8 @@ struct Way {
     plan: Plan,
     /// Worked out when the first such message comes: clients use few of all versions.
     layout: OnceCell<Rc<Layout>>,
+    /// With what filters want to hear of that see how messages begin.
+    heeded: OnceCell<Rc<Layout>>,
 }
 
 /// The filters of a virtual cluster in order, with everything about them that does not depend on a connection.
@@ -196,6 +259,7 @@ pub struct Chain {
     offered: Vec<Option<Offered>>,
     /// What is asked on every connection before the client's requests.
     first_questions: Vec<Question>,
+    heeds_heads: bool,
     /// Bytes that all connections of this worker keep in memory.
     held_bytes: Cell<usize>,
     spare: Spare,
@@ -206,6 +270,7 @@ impl Chain {
     /// Puts a chain together. Client side first.
     #[must_use]
     pub fn new(filters: Vec<Box<dyn FilterConfig>>, limits: Limits) -> Self {
+        let heeds_heads = filters.iter().any(|filter| filter.heeds_heads());
         let keys = APIS.iter().map(|api| api.key.0).max().map_or(0..=0, |max| 0..=max);
         let offered = keys.map(|key| offered(&filters, api(ApiKey(key))?)).collect();
         let first_questions = filters.iter().filter_map(|filter| filter.asks_first()).collect();
@@ -214,6 +279,7 @@ impl Chain {
             limits,
             offered,
             first_questions,
+            heeds_heads,
             held_bytes: Cell::new(0),
             spare: Spare::default(),
             narrowed: api_versions::Known::default(),
@@ -254,15 +320,33 @@ impl Chain {
 
     /// The fields of such a message, and who wants to hear of them.
     pub(crate) fn layout(&self, api: &'static Api, version: i16, direction: Direction) -> Rc<Layout> {
-        let work_out = || Rc::new(self.work_out(api, version, direction));
+        let work_out = || Rc::new(self.work_out(api, version, direction, false));
         let Some((_, ways)) = self.ways(api.key, version) else { return work_out() };
         let way = if direction == Direction::Request { &ways.request } else { &ways.response };
         Rc::clone(way.layout.get_or_init(work_out))
     }
 
-    fn work_out(&self, api: &'static Api, version: i16, direction: Direction) -> Layout {
+    /// The same for an answer, `heeded` by a filter that wants to see more of it than its plan says.
+    pub(crate) fn answer_layout(&self, api: &'static Api, version: i16, heeded: bool) -> Rc<Layout> {
+        let direction = Direction::Response;
+        if !heeded {
+            return self.layout(api, version, direction);
+        }
+        let work_out = || Rc::new(self.work_out(api, version, direction, true));
+        let Some((_, ways)) = self.ways(api.key, version) else { return work_out() };
+        Rc::clone(ways.response.heeded.get_or_init(work_out))
+    }
+
+    fn work_out(&self, api: &'static Api, version: i16, direction: Direction, heeded: bool) -> Layout {
         let all = self.filters.iter().enumerate();
-        let hear: Vec<_> = all.filter(|(_, filter)| filter.plan(api, version, direction) != Plan::Pass).collect();
+        let asks = |filter: &dyn FilterConfig| {
+            let question = filter.asks_first().filter(|_| direction == Direction::Response);
+            question.is_some_and(|question| (question.key, question.version) == (api.key, version))
+        };
+        let hears = |filter: &dyn FilterConfig| {
+            filter.plan(api, version, direction) != Plan::Pass || (heeded && filter.heeds_heads()) || asks(filter)
+        };
+        let hear: Vec<_> = all.filter(|(_, filter)| hears(filter.as_ref())).collect();
         let wanted = |siblings: &'static [Field], field: &'static Field| {
             let wanting = hear.iter().filter(|(_, filter)| filter.wants(api, direction, siblings, field));
             wanting.fold(Listeners::NONE, |sum, (index, _)| sum.and(Listeners::filter(*index)))
@@ -272,6 +356,17 @@ impl Chain {
             Direction::Response => Layout::response(api, version, &wanted),
         };
         hear.iter().fold(layout, |layout, (index, _)| layout.ending_for(Listeners::filter(*index)))
+    }
+
+    /// Whether a filter wants to see how messages begin.
+    pub(crate) fn heeds_heads(&self) -> bool {
+        self.heeds_heads
+    }
+
+    /// Whether `bytes` more may be kept for a reason that can be given up: half of the worker's memory stays for the others.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        let max = self.limits.worker_held_bytes_max as usize / 2;
+        bytes <= self.limits.held_bytes_max as usize && self.held_bytes.get().saturating_add(bytes) <= max
     }
 
     /// A connection keeps `now` bytes instead of `before`.
@@ -318,7 +413,8 @@ fn offered(filters: &[Box<dyn FilterConfig>], api: &'static Api) -> Option<Offer
         };
         filters.iter().map(|filter| filter.plan(api, version, direction)).fold(least, Plan::max)
     };
-    let way = |version, direction| Way { plan: plan(version, direction), layout: OnceCell::new() };
+    let way =
+        |version, direction| Way { plan: plan(version, direction), layout: OnceCell::new(), heeded: OnceCell::new() };
     let ways = (versions.min..=versions.max)
         .map(|version| Ways { request: way(version, Direction::Request), response: way(version, Direction::Response) })
         .collect();

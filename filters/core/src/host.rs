@@ -67,6 +67,9 @@ pub trait Host {
     /// Stores `value` if nobody else has since `version` was read; 0 stores always. False: read again.
     fn set_shared(&mut self, key: &str, value: &[u8], version: u32) -> bool;
 
+    /// The clock, in milliseconds of any origin. It may be set back or ahead.
+    fn now_ms(&mut self) -> u64;
+
     /// Adds `by` to a counter.
     fn count(&mut self, counter: Counter, by: u64);
 

@@ -1,6 +1,6 @@
 //! The sans-IO core of Bifrost: everything about Kafka that does not depend on where the bytes come from.
 //!
-//! No sockets, no clock, no randomness, no globals, no logging. A [`window::Window`] on the host's buffer and a
+//! No sockets, no clock of its own, no randomness, no globals, no logging. A [`window::Window`] on the host's buffer and a
 //! [`host::Host`] come in, changed bytes and [`session::Action`]s go out. Start reading at [`session`].
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "a test that overflows fails, and that is all"))]

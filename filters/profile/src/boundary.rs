@@ -16,7 +16,7 @@ use bifrost_core::window::Window;
 use bifrost_testkit::driver::Driven;
 
 /// Names of all functions where counting turns. Callgrind mixes up patterns that begin alike, so these are no patterns.
-pub(crate) const TOGGLES: [&str; 11] = [
+pub(crate) const TOGGLES: [&str; 12] = [
     "bifrost_profile::boundary::enter_downstream",
     "bifrost_profile::boundary::enter_upstream",
     "bifrost_profile::boundary::enter_poll",
@@ -27,6 +27,7 @@ pub(crate) const TOGGLES: [&str; 11] = [
     "bifrost_profile::boundary::leave_append",
     "bifrost_profile::boundary::leave_shared",
     "bifrost_profile::boundary::leave_set_shared",
+    "bifrost_profile::boundary::leave_now_ms",
     "bifrost_profile::boundary::leave_count",
 ];
 
@@ -39,7 +40,7 @@ pub(crate) const OUTSIDE: &str = "bifrost_testkit::";
 /// A connection whose instructions and calls for shared data are counted.
 pub(crate) struct Counted {
     connection: Connection,
-    /// Reads and writes of the data that workers share.
+    /// Reads and writes of the data that workers share, and looks at the clock.
     pub(crate) shared_calls: usize,
 }
 
@@ -163,6 +164,11 @@ impl Host for OutsideHost<'_> {
         leave_set_shared(self.host, key, value, version)
     }
 
+    fn now_ms(&mut self) -> u64 {
+        *self.calls += 1;
+        leave_now_ms(self.host)
+    }
+
     fn count(&mut self, counter: Counter, by: u64) {
         leave_count(self.host, counter, by);
     }
@@ -180,6 +186,11 @@ fn leave_shared(host: &mut dyn Host, key: &str) -> Option<(Vec<u8>, u32)> {
 #[inline(never)]
 fn leave_set_shared(host: &mut dyn Host, key: &str, value: &[u8], version: u32) -> bool {
     black_box(host.set_shared(key, value, version))
+}
+
+#[inline(never)]
+fn leave_now_ms(host: &mut dyn Host) -> u64 {
+    black_box(host.now_ms())
 }
 
 #[inline(never)]

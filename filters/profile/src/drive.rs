@@ -93,6 +93,7 @@ impl Chain {
             limits: Limits::default(),
             client_principal: None,
             cluster_identity: None,
+            quota: None,
             tenancy,
             broker_address,
         });

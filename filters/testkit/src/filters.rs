@@ -127,9 +127,8 @@ impl FilterConfig for AsksFirst {
         api(key).map(|api| api.versions)
     }
 
-    fn plan(&self, api: &'static Api, _: i16, direction: Direction) -> Plan {
-        let answers = (api.key, direction) == (ApiKey::METADATA, Direction::Response);
-        if answers { Plan::Whole } else { Plan::Pass }
+    fn plan(&self, _: &'static Api, _: i16, _: Direction) -> Plan {
+        Plan::Pass
     }
 
     fn asks_first(&self) -> Option<Question> {

@@ -11,6 +11,12 @@ pub struct FakeHost {
     counts: BTreeMap<&'static str, u64>,
     /// What was reported, each once.
     pub reports: BTreeSet<Report>,
+    /// What the clock shows.
+    pub now_ms: u64,
+    /// Reads and writes of shared data and of the clock.
+    pub calls: usize,
+    /// How many of the next writes somebody else is faster than.
+    pub races: usize,
 }
 
 impl FakeHost {
@@ -31,16 +37,27 @@ fn name(counter: Counter) -> &'static str {
 
 impl Host for FakeHost {
     fn shared(&mut self, key: &str) -> Option<(Vec<u8>, u32)> {
+        self.calls += 1;
         self.shared.get(key).cloned()
     }
 
     fn set_shared(&mut self, key: &str, value: &[u8], version: u32) -> bool {
+        self.calls += 1;
+        if self.races > 0 {
+            self.races -= 1;
+            return false;
+        }
         let current = self.shared.get(key).map_or(0, |(_, version)| *version);
         if version != 0 && version != current {
             return false;
         }
         self.shared.insert(key.to_owned(), (value.to_vec(), current + 1));
         true
+    }
+
+    fn now_ms(&mut self) -> u64 {
+        self.calls += 1;
+        self.now_ms
     }
 
     fn count(&mut self, counter: Counter, by: u64) {

@@ -92,6 +92,8 @@ pub fn render(gateway: &Gateway, options: &RenderOptions) -> Result<Rendered, se
 /// `bifrost_closed{virtual_cluster="...",reason="..."}` for Prometheus.
 fn stats_tags() -> Value {
     json!([
+        // What of a virtual cluster a quota is for: a client id or topic with any characters but line breaks.
+        { "tag_name": "quota", "regex": "^wasmcustom\\.bifrost\\.[^.]+\\.quota\\.(?:client_id|topic)(\\.(.+))\\.[a-z_]+\\.[a-z_]+$" },
         { "tag_name": "virtual_cluster", "regex": "^wasmcustom\\.bifrost\\.(([^.]+)\\.)" },
         { "tag_name": "reason", "regex": "^wasmcustom\\.bifrost\\.[^.]+\\.closed(\\.([^.]+))$" }
     ])
@@ -114,6 +116,7 @@ pub fn plugin_config(virtual_cluster: &VirtualCluster) -> Config {
         limits: virtual_cluster.limits.clone(),
         client_principal: virtual_cluster.downstream_tls.as_ref().and_then(|tls| tls.client_principal.clone()),
         cluster_identity: virtual_cluster.cluster_identity.clone(),
+        quota: virtual_cluster.quota.clone(),
         tenancy: virtual_cluster.tenancy.clone(),
         broker_address: virtual_cluster.endpoints.clone(),
     }

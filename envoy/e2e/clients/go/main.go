@@ -64,6 +64,9 @@ func produce(ctx context.Context, args arguments) (report, error) {
 	if args["acks"] == "0" {
 		options = append(options, kgo.RequiredAcks(kgo.NoAck()), kgo.DisableIdempotentWrite())
 	}
+	if args["config.compression.type"] == "none" {
+		options = append(options, kgo.ProducerBatchCompression(kgo.NoCompression()))
+	}
 	client, err := args.client(options...)
 	if err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ mod isolation;
 mod large;
 mod old_brokers;
 mod operator_options;
+mod quotas;
 mod round_trip;
 mod sasl;
 mod share_groups;

@@ -37,6 +37,7 @@ fn config() -> Config {
         limits: Limits::default(),
         client_principal: None,
         cluster_identity: None,
+        quota: None,
         tenancy: None,
         broker_address: addresses::config("gw.corp.net"),
     }

@@ -14,6 +14,8 @@ pub(super) struct InFlight {
     pub(super) version: i16,
     pub(super) plan: Plan,
     pub(super) role: Role,
+    /// A filter wants to see more of the answer than its plan says.
+    pub(super) heeded: bool,
     /// What each filter remembers of it; empty when no filter has seen it.
     pub(super) memos: Vec<u64>,
 }

@@ -10,6 +10,7 @@ mod collected;
 mod frame;
 mod gate;
 mod lane;
+mod pause;
 mod request;
 mod response;
 mod spare;
@@ -31,6 +32,7 @@ pub(crate) use frame::walk_whole;
 use frame::{Audience, own_request};
 use gate::Gate;
 use lane::{InFlight, Lane, Role, State};
+use pause::Pause;
 pub(crate) use spare::Spare;
 
 /// Correlation id of the gateway's own requests. Answers are told by their order, so one is enough.
@@ -73,6 +75,9 @@ pub struct Session {
     held: bool,
     gate: Gate,
     principal: Principal,
+    pause: Pause,
+    /// The filters have seen the head of the request that is held.
+    head_seen: bool,
     edits: Edits,
     wishes: Wishes,
     /// Bytes booked with the chain.
@@ -100,6 +105,8 @@ impl Session {
             held: false,
             gate,
             principal: Principal::default(),
+            pause: Pause::default(),
+            head_seen: false,
             edits: Edits::default(),
             wishes: Wishes::default(),
             booked: 0,
@@ -118,12 +125,24 @@ impl Session {
         &self.principal
     }
 
+    /// The connection has come; to be called once, before everything else.
+    ///
+    /// # Errors
+    /// A fault closes the connection.
+    pub fn handle_connection(&mut self, host: &mut dyn Host) -> Result<(), Fault> {
+        self.filters.iter_mut().try_for_each(|filter| filter.on_connection(host))
+    }
+
     /// Takes the client's bytes.
     ///
     /// # Errors
     /// A fault closes both connections.
     pub fn handle_downstream(&mut self, window: &mut dyn Window, host: &mut dyn Host) -> Result<Flow, Fault> {
         self.resume = false;
+        // A pause ends by itself, so a frame that has begun can wait, too. Own requests do not.
+        if (self.own.is_empty() || !self.downstream.at_boundary()) && self.pause.holds(host) {
+            return Ok(Flow::Stop);
+        }
         // A frame that has begun goes on: the answer that would end the wait may be its own.
         if self.blocked() && self.downstream.at_boundary() && self.own.is_empty() {
             return Ok(Flow::Stop);
@@ -175,6 +194,10 @@ impl Session {
     /// # Errors
     /// `Truncated` when it stopped inside a frame.
     pub fn handle_downstream_end(&self) -> Result<(), Fault> {
+        // What is not read yet lies in the host's buffer.
+        if self.pause.until_ms().is_some() {
+            return Ok(());
+        }
         let complete = self.downstream.at_boundary() && (self.downstream.carry.is_empty() || self.blocked());
         if complete { Ok(()) } else { Err(Fault::Truncated) }
     }
@@ -204,15 +227,24 @@ impl Session {
         let api = api(key).ok_or(Fault::Internal("own request of an unknown API"))?;
         let correlation_id = OWN_CORRELATION_ID;
         let frame = own_request(api, version, correlation_id, body)?;
-        let request = InFlight { correlation_id, api, version, plan: Plan::Whole, role, memos: Vec::new() };
+        let request =
+            InFlight { correlation_id, api, version, plan: Plan::Whole, role, heeded: false, memos: Vec::new() };
         self.own.push_back((request, frame));
         Ok(())
+    }
+
+    /// Until when the client is not read, as [`Host::now_ms`] tells the time. The driver has to call
+    /// [`Session::handle_downstream`] then.
+    #[must_use]
+    pub fn paused_until_ms(&self) -> Option<u64> {
+        self.pause.until_ms()
     }
 
     /// Does what filters have asked for while a message was walked through. Answers and holds are for whole requests, where
     /// they have been taken out already.
     fn grant(&mut self) -> Result<(), Fault> {
-        let Wishes { answer, hold, release, own } = core::mem::take(&mut self.wishes);
+        let Wishes { answer, hold, release, pause_until_ms, own } = core::mem::take(&mut self.wishes);
+        self.pause.extend(pause_until_ms);
         if answer.is_some() || hold {
             return Err(Fault::Internal("only a request that is seen whole can be answered or held"));
         }

@@ -28,6 +28,10 @@ impl Session {
         if left < REQUEST_HEAD_BYTES || self.held || self.gate.waits() {
             return Ok(false);
         }
+        // What has come together with the request that led to the pause. Without room for it, the pause begins behind it.
+        if self.pause.until_ms().is_some() && self.chain.has_room(left) {
+            return Ok(false);
+        }
         let head = view.slice(at..at.saturating_add(REQUEST_HEAD_BYTES))?;
         let &[_, _, _, _, k0, k1, v0, v1, c0, c1, c2, c3, ..] = head else {
             return Err(Fault::Internal("short request head"));
@@ -45,11 +49,16 @@ impl Session {
             let api = api.ok_or(Fault::Unsupported { api_key: key, version })?;
             let role = Role::Carried(api_versions::refusal(&self.chain, correlation_id));
             let plan = Plan::Whole;
-            self.downstream.current = Some(InFlight { correlation_id, api, version: 0, plan, role, memos: Vec::new() });
+            self.downstream.current =
+                Some(InFlight { correlation_id, api, version: 0, plan, role, heeded: false, memos: Vec::new() });
             self.downstream.state = State::Replace { left: frame_bytes };
             return Ok(true);
         };
-        let request = InFlight { correlation_id, api, version, plan, role: Role::Client, memos: Vec::new() };
+        if self.chain.heeds_heads() && !self.show_request_head(view, at, (api, version, frame_bytes), host)? {
+            return Ok(false);
+        }
+        let request =
+            InFlight { correlation_id, api, version, plan, role: Role::Client, heeded: false, memos: Vec::new() };
         match request_plan {
             Plan::Whole => {
                 self.chain.limits().check_held(frame_bytes)?;
@@ -122,6 +131,7 @@ impl Session {
         self.grant()?;
         if hold {
             self.held = true;
+            self.head_seen = self.chain.heeds_heads();
             return Ok(false);
         }
         match (answer, edited) {

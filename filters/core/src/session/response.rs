@@ -32,19 +32,25 @@ impl Session {
             return Err(Fault::Internal("short response head"));
         };
         let got = i32::from_be_bytes([c0, c1, c2, c3]);
-        let request = self.in_flight.pop_front().ok_or(Fault::Unsolicited)?;
+        let mut request = self.in_flight.pop_front().ok_or(Fault::Unsolicited)?;
         self.answer_bytes = self.answer_bytes.saturating_sub(request.held_bytes());
         self.last = Some((request.api.key, request.version));
         if got != request.correlation_id {
             return Err(Fault::Correlation { expected: request.correlation_id, got });
         }
-        let (api, version, plan) = (request.api, request.version, request.plan);
+        let (api, version, mut plan) = (request.api, request.version, request.plan);
+        if self.chain.heeds_heads() && matches!(request.role, Role::Client) {
+            let heed = self.show_response_head((api, version, frame_bytes), host)?;
+            request.heeded = heed != Plan::Pass;
+            plan = plan.max(heed);
+        }
+        let heeded = request.heeded;
         self.upstream.state = match plan {
             _ if matches!(request.role, Role::Carried(_)) => State::Replace { left: frame_bytes },
             Plan::Pass => State::Pass { left: frame_bytes },
             Plan::Head => {
                 let message = Message { api, version, direction: Direction::Response, resizable: false, own: false };
-                let layout = self.chain.layout(api, version, Direction::Response);
+                let layout = self.chain.answer_layout(api, version, heeded);
                 State::Stream(self.chain.spare().stream(layout, message, at, frame_bytes, Plan::Head)?)
             }
             // The version of an ApiVersions answer is only known when it is there.
@@ -55,7 +61,7 @@ impl Session {
             Plan::Whole => {
                 let own = request.role.is_own();
                 let message = Message { api, version, direction: Direction::Response, resizable: true, own };
-                let walker = Walker::new(self.chain.layout(api, version, Direction::Response), frame_bytes);
+                let walker = Walker::new(self.chain.answer_layout(api, version, heeded), frame_bytes);
                 State::Collect(Box::new(Collected::new(walker, message, frame_bytes)))
             }
         };
@@ -142,7 +148,7 @@ impl Session {
             return Ok(());
         }
         let message = Message { api, version, direction: Direction::Response, resizable: true, own };
-        let layout = self.chain.layout(api, version, Direction::Response);
+        let layout = self.chain.answer_layout(api, version, request.heeded);
         let mut walker = self.chain.spare().walker(layout, frame.len());
         let mut audience = Audience {
             filters: &mut self.filters,

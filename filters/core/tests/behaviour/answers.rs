@@ -62,7 +62,7 @@ fn read(api: &Api, version: i16, frame: &[u8]) -> Option<ResponseKind> {
 fn every_version_of_every_answer_with_an_error_code_tells_it() {
     let (mut walked, mut decoded) = (0, 0);
     for (api, version) in every_version().filter(|(api, version)| has_top_level_error(api, *version)) {
-        let frame = refused(api, version, &Refusal { code: DENIED, message: Some("no"), elements: 9, names: &[] });
+        let frame = refused(api, version, &Refusal { message: Some("no"), elements: 9, ..Refusal::code(DENIED) });
         let codes = met(api, version, &frame, Entity::ErrorCode);
         assert_eq!(codes, [Some(DENIED.to_be_bytes().to_vec())], "{} v{version}", api.name);
         let texts = met(api, version, &frame, Entity::ErrorMessage);
@@ -101,7 +101,7 @@ fn any_other_answer_can_be_read_too() {
 fn acl_changes_are_refused_one_by_one() {
     for (api, version) in every_version().filter(|(api, _)| is_per_element(api)) {
         for elements in [0, 1, 3, 200] {
-            let frame = refused(api, version, &Refusal { code: 54, message: Some("off"), elements, names: &[] });
+            let frame = refused(api, version, &Refusal { message: Some("off"), elements, ..Refusal::code(54) });
             let codes = met(api, version, &frame, Entity::ErrorCode);
             assert_eq!(codes, vec![Some(54i16.to_be_bytes().to_vec()); elements as usize], "{} v{version}", api.name);
             let texts = match read(api, version, &frame) {
@@ -175,7 +175,7 @@ fn versions_with_an_error_code_are_known() {
 #[test]
 fn a_text_too_long_for_its_field_is_our_fault() {
     let text = "x".repeat(40_000);
-    let long = Refusal { code: DENIED, message: Some(&text), elements: 0, names: &[] };
+    let long = Refusal { message: Some(&text), ..Refusal::code(DENIED) };
     assert!(matches!(refusal(known(ApiKey::DESCRIBE_ACLS), 1, &long), Err(Fault::Internal(_))));
 }
 
@@ -192,5 +192,24 @@ fn a_refused_search_for_coordinators_names_every_key() {
         let codes =
             met.iter().filter(|note| matches!(note, Note::Value("ErrorCode", _, Some(code)) if *code == [0, 42]));
         assert_eq!(codes.count(), names.len(), "v{version}");
+    }
+}
+
+#[test]
+fn a_refused_creation_names_every_topic_and_says_how_long_to_wait() {
+    let names = ["one".to_owned(), "two".to_owned()];
+    for key in [ApiKey::CREATE_TOPICS, ApiKey::CREATE_PARTITIONS] {
+        let api = known(key);
+        for version in api.versions.min..=api.versions.max {
+            let refusal = Refusal { names: &names, throttle_time_ms: 1_234, ..Refusal::code(89) };
+            let frame = refused(api, version, &refusal);
+            let topics = names.clone().map(|name| Some(name.into_bytes()));
+            assert_eq!(met(api, version, &frame, Entity::TopicName), topics, "{key} v{version}");
+            let codes = met(api, version, &frame, Entity::ErrorCode);
+            assert_eq!(codes, vec![Some(vec![0, 89]); 2], "{key} v{version}");
+            let waits = met(api, version, &frame, Entity::ThrottleTimeMs);
+            assert!(waits.iter().all(|wait| *wait == Some(1_234i32.to_be_bytes().to_vec())), "{key} v{version}");
+            read(api, version, &frame);
+        }
     }
 }
