@@ -20,7 +20,19 @@ pub(crate) async fn ready(address_file: PathBuf) -> Option<String> {
     .flatten()
 }
 
-fn get(url: &str) -> Option<String> {
+/// Whether listeners or clusters wait for something before they are used; `None` when Envoy does not answer.
+pub(crate) async fn is_warming(address: String) -> Option<bool> {
+    const GAUGES: &str = "^(listener_manager.total_listeners_warming|cluster_manager.warming_clusters)$";
+    tokio::task::spawn_blocking(move || {
+        let stats = get(&format!("http://{address}/stats?filter={GAUGES}"))?;
+        Some(!stats.lines().all(|line| line.ends_with(": 0")))
+    })
+    .await
+    .ok()
+    .flatten()
+}
+
+pub(crate) fn get(url: &str) -> Option<String> {
     // Envoy is on this machine: a proxy of the environment has no part in it.
     let config = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).proxy(None).build();
     let agent = ureq::Agent::from(config);

@@ -19,6 +19,7 @@ Examples:
   bifrost validate -f gateway.yaml           Check documents, report every problem at once
   bifrost run -f gateway.yaml                Start the gateway in the foreground, stop it with Ctrl-C
   bifrost run -f virtual-clusters/           The same with every *.yaml and *.yml file of a directory
+  bifrost status                             What a running gateway serves, and whether its documents are in force
   bifrost render -f gateway.yaml -o e.json   Write Envoy's configuration
   bifrost certs generate -f gateway.yaml     Make a CA and a certificate for the gateway's names
   bifrost certs fetch broker:9093            Show the certificates of a server
@@ -36,8 +37,10 @@ pub(crate) enum Command {
     Validate(Validate),
     /// Print the Envoy configuration of the documents as JSON
     Render(Render),
-    /// Run the gateway in the foreground
+    /// Run the gateway in the foreground, and follow changes of its documents
     Run(Run),
+    /// Show what a gateway on this machine serves, and whether its documents are in force
+    Status(Status),
     /// Make certificates, or look at those of a server
     Certs {
         #[command(subcommand)]
@@ -48,7 +51,7 @@ pub(crate) enum Command {
     ExecEnvoy(ExecEnvoy),
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Documents {
     /// KafkaVirtualCluster and KafkaTargetCluster documents: a YAML file, or a directory of *.yaml and *.yml files. May be repeated.
     /// ${VAR} and ${VAR:default} in values come from the environment
@@ -66,7 +69,7 @@ impl Documents {
     }
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Module {
     /// The gateway's wasm module [default: bifrost_adapter.wasm beside this program, then in
     /// target/wasm32-wasip1/wasm]
@@ -121,9 +124,39 @@ pub(crate) struct Run {
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub(crate) start_timeout: u64,
 
+    /// Folder for what the gateway writes while it runs: status.json and metrics.prom, among others. It is made if it is not
+    /// there [default: a private one below TMPDIR, removed at the end]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+
+    /// How long connections may go on when their virtual cluster was removed, or its ports or its TLS changed
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub(crate) drain_time: u64,
+
     /// How long Envoy may take to stop before it is killed
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub(crate) stop_timeout: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// Envoy's admin interface
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9901", conflicts_with = "directory")]
+    pub(crate) admin: String,
+
+    /// The folder that was given to `bifrost run`
+    #[arg(long, value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+
+    /// How to print it
+    #[arg(short = 'o', long = "output", value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Text,
+    Json,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::process::{ExitCode, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -14,6 +15,7 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::task::JoinHandle;
+use tracing::Level;
 
 use crate::arguments::ExecEnvoy;
 use crate::envoy_log::Line;
@@ -21,10 +23,34 @@ use crate::envoy_log::Line;
 /// How many of Envoy's last lines are kept for the case that it dies.
 const LAST_LINES: usize = 15;
 
+/// How many warnings and errors are kept for the case that it refuses something.
+const COMPLAINTS_MAX: usize = 20;
+
+/// What Envoy has said of late at warning or above, connections left aside.
+#[derive(Clone, Default)]
+pub(crate) struct Complaints(Arc<Mutex<Vec<String>>>);
+
+impl Complaints {
+    /// Gives them away.
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn hear(&self, line: &Line<'_>) {
+        let is_of_configuration = line.virtual_cluster.is_none() || line.message.contains("configuration refused");
+        let mut complaints = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // More severe is less.
+        if is_of_configuration && line.level <= Level::WARN && complaints.len() < COMPLAINTS_MAX {
+            complaints.push(line.message.to_owned());
+        }
+    }
+}
+
 /// A running Envoy.
 pub(crate) struct Envoy {
     child: Child,
     pid: Pid,
+    complaints: Complaints,
     log: JoinHandle<VecDeque<String>>,
 }
 
@@ -45,8 +71,13 @@ impl Envoy {
             .context("Envoy cannot be started")?;
         let pid = child.id().and_then(|id| i32::try_from(id).ok()).context("Envoy has no process id")?;
         let stderr = child.stderr.take().context("Envoy has no standard error")?;
-        let log = tokio::spawn(show(stderr, verbose));
-        Ok(Envoy { child, pid: Pid::from_raw(pid), log })
+        let complaints = Complaints::default();
+        let log = tokio::spawn(show(stderr, verbose, complaints.clone()));
+        Ok(Envoy { child, pid: Pid::from_raw(pid), complaints, log })
+    }
+
+    pub(crate) fn complaints(&self) -> &Complaints {
+        &self.complaints
     }
 
     pub(crate) fn pid(&self) -> Pid {
@@ -72,12 +103,14 @@ impl Envoy {
     }
 }
 
-async fn show(stderr: ChildStderr, verbose: bool) -> VecDeque<String> {
+async fn show(stderr: ChildStderr, verbose: bool, complaints: Complaints) -> VecDeque<String> {
     let mut last = VecDeque::with_capacity(LAST_LINES);
     let mut lines = BufReader::new(stderr).split(b'\n');
     while let Ok(Some(bytes)) = lines.next_segment().await {
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        Line::parse(&text).show(verbose);
+        let line = Line::parse(&text);
+        line.show(verbose);
+        complaints.hear(&line);
         if last.len() == LAST_LINES {
             last.pop_front();
         }

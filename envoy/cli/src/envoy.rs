@@ -103,6 +103,7 @@ pub(crate) fn command(envoy: &Envoy, directory: &Path, run: &Run) -> Vec<OsStrin
     option("--log-format", envoy_log::FORMAT.into());
     option("--log-level", "info".into());
     option("--component-log-level", format!("wasm:{}", run.log_level.envoy()).into());
+    option("--drain-time-s", run.drain_time.to_string().into());
     if let Some(workers) = run.concurrency {
         option("--concurrency", workers.to_string().into());
     }

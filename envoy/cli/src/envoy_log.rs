@@ -23,11 +23,12 @@ impl<'a> Line<'a> {
         let Some((level, logger, message)) = prefix(line) else {
             return Line { level: Level::WARN, virtual_cluster: None, message: line };
         };
-        // `wasm log <plugin> [<root id>] <vm id>: <message>`; only connections name the root id.
+        // `wasm log <plugin> [<root id>] <vm id>: <message>`; only connections name the root id. The VM id begins with the
+        // name of the virtual cluster.
         let module = (logger == "wasm")
             .then(|| {
                 let (origin, message) = message.strip_prefix("wasm log bifrost ")?.split_once(": ")?;
-                Some((origin.rsplit(' ').next()?, message))
+                Some((origin.rsplit(' ').next()?.split('/').next()?, message))
             })
             .flatten();
         match module {
@@ -77,7 +78,7 @@ mod tests {
 
     #[test]
     fn a_line_of_the_module_is_named_after_its_virtual_cluster() {
-        for origin in ["bifrost tenant-a", "bifrost bifrost tenant-a"] {
+        for origin in ["bifrost tenant-a", "bifrost bifrost tenant-a", "bifrost bifrost tenant-a/0123456789abcdef"] {
             assert_eq!(
                 Line::parse(&format!("[error][wasm] wasm log {origin}: node 3: unknown")),
                 Line { level: Level::ERROR, virtual_cluster: Some("tenant-a"), message: "node 3: unknown" }

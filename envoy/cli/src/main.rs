@@ -5,12 +5,15 @@ mod admin;
 mod arguments;
 mod certs;
 mod child;
+mod description;
 mod documents;
 mod envoy;
 mod envoy_log;
 mod output;
 mod run;
 mod sockets;
+mod state;
+mod status;
 mod system_ca;
 
 use std::process::ExitCode;
@@ -26,6 +29,8 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_target(false)
+        // After SIGHUP of a terminal that went away there is nobody to tell.
+        .log_internal_errors(false)
         .with_max_level(match &arguments.command {
             Command::Run(run) => run.log_level.filter(),
             _ => LevelFilter::INFO,
@@ -34,7 +39,8 @@ fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Validate(validate) => output::validate(&validate),
         Command::Render(render) => output::render(&render),
-        Command::Run(run) => run::run(&run),
+        Command::Run(run) => run::run(run),
+        Command::Status(status) => status::status(&status),
         Command::Certs { command } => certs::certs(&command),
         Command::ExecEnvoy(exec) => child::exec(&exec),
     };

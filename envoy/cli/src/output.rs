@@ -11,7 +11,8 @@ use bifrost_config::{RenderOptions, Rendered};
 use tempfile::NamedTempFile;
 
 use crate::arguments::{Render, Validate};
-use crate::documents::{PemFiles, counted, describe, gateway};
+use crate::description::Description;
+use crate::documents::{PemFiles, counted, gateway};
 use crate::envoy;
 use crate::system_ca;
 
@@ -22,7 +23,7 @@ pub(crate) fn validate(arguments: &Validate) -> Result<ExitCode> {
     let Some(gateway) = gateway(&arguments.documents, PemFiles::Here) else { return Ok(ExitCode::FAILURE) };
     let clusters = &gateway.virtual_clusters;
     let mut text = format!("Valid: {}.\n\n", counted(clusters.len(), "virtual cluster"));
-    text.extend(clusters.iter().map(describe));
+    text.extend(clusters.iter().map(|virtual_cluster| Description::of(virtual_cluster).to_string()));
     print(&text)?;
     Ok(ExitCode::SUCCESS)
 }

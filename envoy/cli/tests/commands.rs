@@ -9,13 +9,14 @@ use std::fs::{self, Permissions};
 use std::io::Read as _;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use predicates::prelude::PredicateBooleanExt as _;
 use predicates::str::contains;
 use tempfile::TempDir;
 
@@ -332,5 +333,39 @@ fn the_configuration_of_a_run_is_private() {
     child.wait().unwrap();
     assert_eq!(fs::read_to_string(folder.path("modes")).unwrap(), "600\n700\n");
     let copy = fs::read_to_string(folder.path("copy.json")).unwrap();
-    assert!(copy.contains(Path::new("module.wasm").to_str().unwrap()));
+    assert!(copy.contains("discovery.sock"));
+}
+
+#[test]
+fn status_says_what_to_do_when_no_gateway_runs() {
+    let folder = Folder::new();
+    let port = free_port();
+    let address = format!("127.0.0.1:{port}");
+    folder.bifrost().args(["status", "--admin", &address]).assert().code(1).stderr(contains("no Envoy answers at"));
+    folder
+        .bifrost()
+        .args(["status", "--directory", "nowhere"])
+        .assert()
+        .code(1)
+        .stderr(contains("no gateway runs with the folder nowhere"));
+}
+
+#[test]
+fn a_hangup_is_no_reason_to_stop_and_one_folder_serves_one_gateway() {
+    let folder = Folder::new();
+    folder.envoy("echo $$ > pid; exec sleep 60");
+    let (mut child, envoy) = folder.running(&["--directory", "state"]);
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGHUP).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(alive(envoy));
+    folder
+        .run()
+        .args(["--envoy", "envoy", "--directory", "state"])
+        .assert()
+        .code(1)
+        .stderr(contains("another gateway runs with the folder").and(contains("/state")));
+    ask_to_stop(&child);
+    assert!(child.wait().unwrap().success());
+    let left: Vec<_> = fs::read_dir(folder.path("state")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name == "discovery.sock" || name == "modules"), "{left:?}");
 }

@@ -125,7 +125,8 @@ impl<R: DeserializeOwned> Document<R> {
     }
 }
 
-fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
+/// The files that a path given on the command line stands for: itself, or the documents of a directory by name.
+pub fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }

@@ -259,6 +259,7 @@ impl Check<'_> {
             ("workerHeldBytesMax", limits.worker_held_bytes_max, 1 << 10, WORKER_HELD_BYTES_MAX),
             ("inFlightMax", limits.in_flight_max, 1, 1 << 20),
             ("nodeWaitMs", limits.node_wait_ms, 1, 60_000),
+            ("nodeRefreshMs", limits.node_refresh_ms, 1_000, 3_600_000),
         ] {
             if !(low..=high).contains(&value) {
                 self.report(

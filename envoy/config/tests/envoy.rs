@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use bifrost_chain::Config;
-use bifrost_config::{Gateway, RenderOptions, parse, plugin_config, render, validate};
+use bifrost_config::{
+    Gateway, RenderOptions, Resource, ResourceKind, discover, discovery_bootstrap, parse, plugin_config, render,
+    validate,
+};
 use common::{admin, entries, expect, parsed, testdata, write};
 use serde_json::Value;
 
@@ -36,6 +39,85 @@ fn rendered_configurations_are_as_expected() {
 /// All files as one text.
 fn listed(files: &[(String, String)]) -> String {
     files.iter().map(|(name, text)| format!("{name}\n{text}")).collect()
+}
+
+/// Two cases that have everything that is different in this form.
+#[test]
+fn what_envoy_asks_for_is_as_expected() {
+    for name in ["several-virtual-clusters", "tls"] {
+        let case = testdata("envoy").join(name);
+        let resources = discover(&gateway_of(&case), &RenderOptions::default()).unwrap();
+        let pretty = |resource: &Resource| {
+            let content: Value = serde_json::from_str(&resource.content).unwrap();
+            format!("{:?} '{}'\n{content:#}\n", resource.kind, resource.name)
+        };
+        expect(&case.join("expected-discovery.txt"), &resources.iter().map(pretty).collect::<String>());
+    }
+    let bootstrap = discovery_bootstrap(&RenderOptions::default(), Path::new("/run/bifrost/discovery.sock"));
+    expect(&testdata("envoy-discovery-bootstrap.json"), &bootstrap);
+}
+
+fn gateway_of(case: &Path) -> Gateway {
+    validate(parsed(&case.join("spec.yaml")), admin()).unwrap()
+}
+
+#[test]
+fn both_forms_configure_the_same() {
+    for (case, gateway) in cases() {
+        let options = RenderOptions::default();
+        let rendered: Value = serde_json::from_str(&render(&gateway, &options).unwrap().bootstrap).unwrap();
+        let resources = discover(&gateway, &options).unwrap();
+        let content = |kind, name: &str| -> Value {
+            let resource = resources.iter().find(|resource| resource.kind == kind && resource.name == name).unwrap();
+            serde_json::from_str(&resource.content).unwrap()
+        };
+        let mut listeners = content(ResourceKind::Listeners, "");
+        for chain in listeners.as_array_mut().unwrap().iter_mut().flat_map(|listener| {
+            listener.as_object_mut().unwrap().remove("@type").unwrap();
+            listener["filter_chains"].as_array_mut().unwrap()
+        }) {
+            let name = chain["name"].as_str().unwrap().trim_end_matches("/ask").to_owned();
+            let mut wasm = content(ResourceKind::Filter, &name)[0]["typed_config"].take();
+            let vm_id = wasm["config"]["vm_config"]["vm_id"].take();
+            assert!(vm_id.as_str().unwrap().starts_with(&format!("{name}/")), "{vm_id}");
+            wasm["config"]["vm_config"]["vm_id"] = name.into();
+            chain["filters"][0] = serde_json::json!({ "name": "envoy.filters.network.wasm", "typed_config": wasm });
+        }
+        let mut clusters = content(ResourceKind::Clusters, "");
+        for cluster in clusters.as_array_mut().unwrap() {
+            cluster.as_object_mut().unwrap().remove("@type").unwrap();
+        }
+        let mut expected = rendered["static_resources"].clone();
+        let mut actual = serde_json::json!({ "listeners": listeners, "clusters": clusters });
+        for form in [&mut expected, &mut actual] {
+            forget_where_secrets_are(form);
+        }
+        assert_eq!(actual, expected, "{}", case.display());
+    }
+}
+
+fn forget_where_secrets_are(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.remove("sds_config");
+            fields.values_mut().for_each(forget_where_secrets_are);
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(forget_where_secrets_are),
+        _ => {}
+    }
+}
+
+#[test]
+fn a_change_of_policies_changes_one_resource() {
+    let before = gateway_of(&testdata("envoy").join("several-virtual-clusters"));
+    let mut after = before.clone();
+    after.virtual_clusters[1].limits.in_flight_max += 1;
+    let resources = |gateway| discover(gateway, &RenderOptions::default()).unwrap();
+    let (before, after) = (resources(&before), resources(&after));
+    let changed: Vec<_> = before.iter().zip(&after).filter(|(before, after)| before != after).collect();
+    assert_eq!(changed.len(), 1);
+    assert_eq!(changed[0].0.kind, ResourceKind::Filter);
+    assert_ne!(changed[0].0.hash, changed[0].1.hash);
 }
 
 #[test]
@@ -70,13 +152,15 @@ fn every_plugin_configuration_is_read_by_the_chain() {
             serde_json::from_str(&render(&gateway, &RenderOptions::default()).unwrap().bootstrap).unwrap();
         let listeners = rendered["static_resources"]["listeners"].as_array().unwrap();
         let chains = || listeners.iter().flat_map(|listener| listener["filter_chains"].as_array().unwrap());
-        assert_eq!(chains().count(), gateway.virtual_clusters.len());
+        assert_eq!(chains().count(), 2 * gateway.virtual_clusters.len());
         for virtual_cluster in &gateway.virtual_clusters {
-            let chain = chains().find(|chain| chain["name"] == *virtual_cluster.name).unwrap();
-            let wasm = &chain["filters"][0]["typed_config"]["config"];
-            let config: Config = serde_json::from_str(wasm["configuration"]["value"].as_str().unwrap()).unwrap();
-            assert_eq!(config, plugin_config(virtual_cluster), "{}", case.display());
-            assert_eq!(wasm["vm_config"]["vm_id"], *virtual_cluster.name);
+            for name in [virtual_cluster.name.clone(), plugin_config(virtual_cluster).upstream.ask_cluster] {
+                let chain = chains().find(|chain| chain["name"] == *name).unwrap();
+                let wasm = &chain["filters"][0]["typed_config"]["config"];
+                let config: Config = serde_json::from_str(wasm["configuration"]["value"].as_str().unwrap()).unwrap();
+                assert_eq!(config, plugin_config(virtual_cluster), "{}", case.display());
+                assert_eq!(wasm["vm_config"]["vm_id"], *virtual_cluster.name);
+            }
         }
     }
 }
@@ -89,7 +173,7 @@ fn the_clusters_that_the_module_is_told_of_exist() {
         let clusters = rendered["static_resources"]["clusters"].as_array().unwrap();
         for virtual_cluster in &gateway.virtual_clusters {
             let upstream = plugin_config(virtual_cluster).upstream;
-            for name in [upstream.bootstrap_cluster, upstream.node_cluster] {
+            for name in [upstream.bootstrap_cluster, upstream.node_cluster, upstream.ask_cluster] {
                 assert!(clusters.iter().any(|cluster| cluster["name"] == *name), "{name}");
             }
         }

@@ -146,6 +146,11 @@ impl Running {
         }
     }
 
+    /// Whether it has not ended yet.
+    pub fn is_running(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
+    }
+
     /// Ends its standard input, which asks a `member` to leave its group.
     pub fn close_input(&mut self) {
         self.child.stdin.take();

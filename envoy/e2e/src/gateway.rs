@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use nix::sys::signal::Signal;
+use serde_json::Value;
 
 use crate::ports::PortBlock;
 use crate::process::Process;
@@ -20,6 +21,7 @@ pub const GATEWAY_IP: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
 
 const DOCUMENT: &str = "gateway.yaml";
 const START_PATIENCE: Duration = Duration::from_secs(60);
+const CHANGE_PATIENCE: Duration = Duration::from_secs(40);
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
 
 /// One virtual cluster of the document.
@@ -102,17 +104,90 @@ pub struct Gateway {
     process: Process,
     envoy_pid: i32,
     admin: String,
-    /// In the order of the virtual clusters.
-    ports: Vec<PortBlock>,
+    /// In the order of the virtual clusters, with their names.
+    ports: Vec<(String, PortBlock)>,
+    document: PathBuf,
+    /// Our command.
+    bifrost: PathBuf,
 }
 
 impl Gateway {
     /// Writes the document, runs it and waits until the gateway says that it is ready.
     pub fn start(tools: &Tools, run: &RunDir, name: &str, virtual_clusters: &[VirtualCluster]) -> Result<Gateway> {
-        let ports = virtual_clusters.iter().map(|_| PortBlock::claim()).collect::<Result<Vec<_>>>()?;
+        let ports = virtual_clusters
+            .iter()
+            .map(|virtual_cluster| Ok((virtual_cluster.name.clone(), PortBlock::claim()?)))
+            .collect::<Result<Vec<_>>>()?;
         let folder = run.folder(name)?;
-        std::fs::write(folder.join(DOCUMENT), yaml(virtual_clusters, &ports))?;
-        Gateway::launch(tools, &folder, ports)
+        let document = folder.join(DOCUMENT);
+        std::fs::write(&document, yaml(virtual_clusters, &ports))?;
+        Gateway::launch(tools, &folder, &document, ports, &[])
+    }
+
+    /// Runs what is in `documents`, a file or a folder; ports are the caller's business.
+    pub fn start_with(tools: &Tools, run: &RunDir, name: &str, documents: &Path) -> Result<Gateway> {
+        Gateway::launch(tools, &run.folder(name)?, documents, Vec::new(), &[])
+    }
+
+    /// The same with variables of the environment.
+    pub fn start_in(
+        tools: &Tools,
+        run: &RunDir,
+        name: &str,
+        documents: &Path,
+        variables: &[(&str, String)],
+    ) -> Result<Gateway> {
+        Gateway::launch(tools, &run.folder(name)?, documents, Vec::new(), variables)
+    }
+
+    /// Writes the document anew, by rename. The virtual clusters that stay keep their ports. The gateway follows when it has
+    /// noticed.
+    pub fn change(&mut self, virtual_clusters: &[VirtualCluster]) -> Result<()> {
+        let mut old = std::mem::take(&mut self.ports);
+        for virtual_cluster in virtual_clusters {
+            let name = &virtual_cluster.name;
+            let block = match old.iter().position(|(old, _)| old == name) {
+                Some(at) => old.swap_remove(at).1,
+                None => PortBlock::claim()?,
+            };
+            self.ports.push((name.clone(), block));
+        }
+        self.write(&yaml(virtual_clusters, &self.ports))
+    }
+
+    /// Writes any text in place of the document, by rename.
+    pub fn write(&self, text: &str) -> Result<()> {
+        let new = self.document.with_extension("new");
+        std::fs::write(&new, text)?;
+        Ok(std::fs::rename(new, &self.document)?)
+    }
+
+    /// The file or the folder that was given to the gateway.
+    pub fn document(&self) -> &Path {
+        &self.document
+    }
+
+    /// What `bifrost status` says.
+    pub fn status(&self) -> Result<Value> {
+        let admin = self.admin.trim_start_matches("http://");
+        let output = Command::new(&self.bifrost).args(["status", "-o", "json", "--admin", admin]).output()?;
+        serde_json::from_slice(&output.stdout)
+            .with_context(|| format!("bifrost status: {}", String::from_utf8_lossy(&output.stderr)))
+    }
+
+    /// Waits until this many changes have been judged and gives the status then.
+    pub fn after_changes(&self, count: u64) -> Result<Value> {
+        wait::until(&format!("change {count} is judged"), CHANGE_PATIENCE, || {
+            let status = self.status()?;
+            let changes = &status["changes"];
+            let judged = changes["accepted"].as_u64().unwrap_or(0) + changes["refused"].as_u64().unwrap_or(0);
+            Ok((judged >= count).then_some(status))
+        })
+    }
+
+    /// Asks it to read its documents now.
+    pub fn reload(&self) -> Result<()> {
+        Ok(nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.process.pid()), Signal::SIGHUP)?)
     }
 
     /// Stops the gateway and starts it again with the same document, on the same ports.
@@ -122,15 +197,21 @@ impl Gateway {
         self.process.stop(STOP_PATIENCE)?;
         // A log of its own tells when the new one is ready.
         std::fs::rename(&log, folder.join("before-restart.log"))?;
-        Gateway::launch(tools, &folder, self.ports)
+        Gateway::launch(tools, &folder, &self.document, self.ports, &[])
     }
 
-    fn launch(tools: &Tools, folder: &Path, ports: Vec<PortBlock>) -> Result<Gateway> {
-        let document = folder.join(DOCUMENT);
+    fn launch(
+        tools: &Tools,
+        folder: &Path,
+        document: &Path,
+        ports: Vec<(String, PortBlock)>,
+        variables: &[(&str, String)],
+    ) -> Result<Gateway> {
         let mut command = Command::new(&tools.bifrost);
-        command.arg("run").arg("-f").arg(&document);
+        command.envs(variables.iter().cloned());
+        command.arg("run").arg("-f").arg(document);
         command.arg("--envoy").arg(&tools.envoy).arg("--module").arg(&tools.module);
-        command.args(["--admin-port", "0"]);
+        command.args(["--admin-port", "0", "--drain-time", "5"]);
         let log = folder.join("gateway.log");
         // SIGTERM lets it end Envoy, too.
         let mut process = Process::spawn("bifrost run", &command, Signal::SIGTERM, &log)?;
@@ -138,7 +219,8 @@ impl Gateway {
             process.check_running()?;
             Ok(read_screen(&log))
         })?;
-        Ok(Gateway { process, envoy_pid, admin, ports })
+        let (document, bifrost) = (document.to_owned(), tools.bifrost.clone());
+        Ok(Gateway { process, envoy_pid, admin, ports, document, bifrost })
     }
 
     /// `host:port` of a virtual cluster, without a tap.
@@ -148,7 +230,7 @@ impl Gateway {
 
     /// Port of a virtual cluster. Node `n` is at this port + 1 + n.
     pub fn port(&self, virtual_cluster: usize) -> u16 {
-        self.ports[virtual_cluster].port(0)
+        self.ports[virtual_cluster].1.port(0)
     }
 
     /// Bootstrap and node ports of a virtual cluster.
@@ -193,9 +275,9 @@ impl Gateway {
     }
 }
 
-fn yaml(virtual_clusters: &[VirtualCluster], ports: &[PortBlock]) -> String {
+fn yaml(virtual_clusters: &[VirtualCluster], ports: &[(String, PortBlock)]) -> String {
     let mut text = String::new();
-    for (cluster, block) in virtual_clusters.iter().zip(ports) {
+    for (cluster, (_, block)) in virtual_clusters.iter().zip(ports) {
         let VirtualCluster { name, bootstrap_servers, advertised, domain, node, sni, listener, target, more } = cluster;
         let hosts = match domain {
             None => format!("port: {}, advertisedHost: {advertised}", block.port(0)),
@@ -221,9 +303,9 @@ spec:
 }
 
 /// The port of all virtual clusters that have host names.
-fn shared_port(virtual_clusters: &[VirtualCluster], ports: &[PortBlock]) -> Option<u16> {
+fn shared_port(virtual_clusters: &[VirtualCluster], ports: &[(String, PortBlock)]) -> Option<u16> {
     let first = virtual_clusters.iter().position(|cluster| cluster.domain.is_some())?;
-    Some(ports.get(first)?.port(0))
+    Some(ports.get(first)?.1.port(0))
 }
 
 /// Envoy's process id and admin address, once `bifrost run` has printed its screen.

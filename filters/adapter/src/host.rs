@@ -6,6 +6,7 @@
 
 use core::ops::Range;
 use core::ptr;
+use core::time::Duration;
 
 use bifrost_core::fault::Fault;
 use bifrost_core::window::Window;
@@ -14,6 +15,9 @@ use bifrost_core::window::Window;
 type Status = u32;
 
 const OK: Status = 0;
+
+/// The header map of an HTTP answer.
+const RESPONSE_HEADERS: u32 = 6;
 
 /// Which buffer of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +53,13 @@ unsafe extern "C" {
         cas: *mut u32,
     ) -> Status;
     fn proxy_set_shared_data(key: *const u8, key_size: usize, data: *const u8, size: usize, cas: u32) -> Status;
+    fn proxy_get_header_map_value(
+        kind: u32,
+        key: *const u8,
+        key_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> Status;
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> Status;
     fn proxy_increment_metric(id: u32, by: i64) -> Status;
     fn proxy_record_metric(id: u32, value: u64) -> Status;
@@ -193,6 +204,26 @@ pub(crate) fn increment(id: u32, by: u64) {
 pub(crate) fn record(id: u32, value: u64) {
     // SAFETY: no pointers. A value that is lost is no fault.
     let _ = unsafe { proxy_record_metric(id, value) };
+}
+
+/// Sends an HTTP request without a body through an Envoy cluster. The answer comes to `on_http_call_response` of the root
+/// context, whose callback has to be running. Gives the request's id, or `None` when it cannot be sent.
+pub(crate) fn get(cluster: &str, timeout: Duration) -> Option<u32> {
+    let headers = vec![(":method", "GET"), (":path", "/"), (":authority", "bifrost")];
+    // The SDK has to know of it to hand the answer over. It panics on a status that Envoy does not give for this call.
+    proxy_wasm::hostcalls::dispatch_http_call(cluster, headers, None, Vec::new(), timeout).ok()
+}
+
+/// The status of the answer that has come. Only in `on_http_call_response`.
+pub(crate) fn http_status() -> Option<String> {
+    const NAME: &str = ":status";
+    let (mut data, mut size) = (ptr::null_mut(), 0);
+    // SAFETY: pointer and length of a live string; both out pointers are live locals.
+    let status = unsafe {
+        proxy_get_header_map_value(RESPONSE_HEADERS, NAME.as_ptr(), NAME.len(), &raw mut data, &raw mut size)
+    };
+    check(status).ok()?;
+    String::from_utf8(owned(data, size)).ok()
 }
 
 /// Makes the following calls act on this context's connection.

@@ -45,6 +45,9 @@ pub struct Upstream {
     pub bootstrap_cluster: String,
     /// Dynamic forward proxy cluster that connects to the node whose address the module names.
     pub node_cluster: String,
+    /// Cluster of an internal listener whose filter chain has this name, too, and leads to the bootstrap servers: what is sent
+    /// there makes the module ask for the nodes.
+    pub ask_cluster: String,
     /// What TLS to a node needs of its name.
     #[serde(default, skip_serializing_if = "ServerNames::is_none")]
     pub server_names: ServerNames,

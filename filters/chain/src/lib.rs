@@ -1,9 +1,8 @@
 //! One virtual cluster: its configuration, the chain of filters it makes, and where its connections go.
 //!
 //! A connection to the bootstrap port goes to any bootstrap server. A connection to a node's port goes to that node and no
-//! other. When the node's address is not known yet, the connection is led to a bootstrap server instead, but nothing of
-//! the client is: the gateway asks there for the nodes and closes. The client connects again, as it does after any lost
-//! connection, and then the node is known.
+//! other. When the node's address is not known yet, the connection waits while the gateway asks a bootstrap server for all
+//! nodes, on a connection of its own ([`VirtualCluster::ask`]). It asks at its start and from time to time, too.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "a test that overflows fails, and that is all"))]
 
@@ -131,10 +130,30 @@ impl VirtualCluster {
             nodes: Rc::clone(&self.nodes),
             session: Session::new(Rc::clone(&self.chain)),
             target: self.config.broker_address.target(arrival)?,
-            asking: false,
-            node: None,
+            asks: false,
+            led_to: None,
             answered: false,
         })
+    }
+
+    /// A connection without a client that asks a bootstrap server for the nodes.
+    #[must_use]
+    pub fn ask(&self) -> Connection {
+        Connection {
+            config: Rc::clone(&self.config),
+            nodes: Rc::clone(&self.nodes),
+            session: Session::new(Rc::clone(&self.chain)),
+            target: Target::Bootstrap,
+            asks: true,
+            led_to: None,
+            answered: false,
+        }
+    }
+
+    /// Name of the Envoy cluster, and of the filter chain behind it, through which the gateway asks.
+    #[must_use]
+    pub fn ask_cluster(&self) -> &str {
+        &self.config.upstream.ask_cluster
     }
 }
 
@@ -160,6 +179,8 @@ pub enum Route {
         /// The name or IP address that the node's certificate must be for.
         subject_alt_name: Option<String>,
     },
+    /// Nowhere yet: nobody knows where this node is. To be asked for.
+    Unknown(Node),
 }
 
 /// What the driver has to do behind a call.
@@ -167,15 +188,13 @@ pub enum Route {
 pub enum Step {
     /// Call [`Connection::handle_downstream`] with the client's buffer and pass the result on.
     ResumeDownstream,
-    /// Close both connections.
-    Close(Closing),
+    /// The connection of [`VirtualCluster::ask`] has done its work: the nodes are known.
+    Asked,
 }
 
 /// Why the gateway closes a connection although nobody did anything wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Closing {
-    /// The node's address is known now: the client may connect again.
-    NodeLearned(Node),
     /// The target cluster does not know this node.
     NodeUnknown(Node),
     /// Nobody said where the node is within `limits.nodeWaitMs`.
@@ -187,22 +206,18 @@ impl Closing {
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         match self {
-            Closing::NodeLearned(_) => "node_learned",
             Closing::NodeUnknown(_) => "node_unknown",
             Closing::NodeWait(_) => "node_wait",
         }
     }
 
     /// All labels.
-    pub const REASONS: &'static [&'static str] = &["node_learned", "node_unknown", "node_wait"];
+    pub const REASONS: &'static [&'static str] = &["node_unknown", "node_wait"];
 }
 
 impl fmt::Display for Closing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Closing::NodeLearned(node) => {
-                write!(f, "the address of node {node} was not known yet; it is now, connect again")
-            }
             Closing::NodeUnknown(node) => write!(f, "the target cluster has no node {node}"),
             Closing::NodeWait(node) => write!(f, "nobody told the address of node {node} in time (limits.nodeWaitMs)"),
         }
@@ -215,10 +230,10 @@ pub struct Connection {
     nodes: Rc<RefCell<Nodes>>,
     session: Session,
     target: Target,
-    /// The connection exists only to ask where its node is.
-    asking: bool,
+    /// The connection exists only to ask where the nodes are.
+    asks: bool,
     /// The node's id and address.
-    node: Option<(i32, Address)>,
+    led_to: Option<(i32, Address)>,
     /// Something has come from the upstream.
     answered: bool,
 }
@@ -255,21 +270,22 @@ impl Connection {
         self.session.paused_until_ms()
     }
 
-    /// Decides where the connection goes. To be called once, before any byte is passed on.
+    /// Decides where the connection goes. To be called before any byte is passed on, and again behind [`Route::Unknown`].
     ///
     /// # Errors
     /// `Internal` when the gateway's own question cannot be sent.
     pub fn route(&mut self, host: &mut dyn Host) -> Result<Route, Fault> {
-        let upstream = &self.config.upstream;
-        let Target::Node(node) = &self.target else { return Ok(Route::Cluster(upstream.bootstrap_cluster.clone())) };
-        if let Some((id, address)) = self.nodes.borrow_mut().find(node, &self.config.broker_address, host) {
-            self.node = Some((id, address.clone()));
-            return Ok(self.to_node(address));
+        if self.asks {
+            self.session.hold(true);
+            self.session.send(ApiKey::METADATA, ASK_VERSION, &ASK_BODY)?;
         }
-        self.asking = true;
-        self.session.hold(true);
-        self.session.send(ApiKey::METADATA, ASK_VERSION, &ASK_BODY)?;
-        Ok(Route::Cluster(upstream.bootstrap_cluster.clone()))
+        let Target::Node(node) = &self.target else {
+            return Ok(Route::Cluster(self.config.upstream.bootstrap_cluster.clone()));
+        };
+        let found = self.nodes.borrow_mut().find(node, &self.config.broker_address, host);
+        let Some((id, address)) = found else { return Ok(Route::Unknown(node.clone())) };
+        self.led_to = Some((id, address.clone()));
+        Ok(self.to_node(address))
     }
 
     fn to_node(&self, address: Address) -> Route {
@@ -291,13 +307,19 @@ impl Connection {
         }
     }
 
-    /// The node whose address is being asked for.
+    /// The node that the connection is for.
     #[must_use]
-    pub fn waits_for_node(&self) -> Option<&Node> {
+    pub fn node(&self) -> Option<&Node> {
         match &self.target {
-            Target::Node(node) if self.asking => Some(node),
-            _ => None,
+            Target::Node(node) => Some(node),
+            Target::Bootstrap => None,
         }
+    }
+
+    /// Whether this is a connection of [`VirtualCluster::ask`].
+    #[must_use]
+    pub fn asks(&self) -> bool {
+        self.asks
     }
 
     /// Takes the client's bytes, see [`Session::handle_downstream`].
@@ -339,7 +361,7 @@ impl Connection {
     /// The node that the connection was led to, and its address, as long as nothing has come from there.
     #[must_use]
     pub fn unanswered_node(&self) -> Option<(i32, &Address)> {
-        let (id, address) = self.node.as_ref().filter(|_| !self.answered)?;
+        let (id, address) = self.led_to.as_ref().filter(|_| !self.answered)?;
         Some((*id, address))
     }
 
@@ -352,22 +374,19 @@ impl Connection {
     }
 
     fn forget_node(&mut self, host: &mut dyn Host) {
-        if let Some((id, address)) = self.node.take() {
+        if let Some((id, address)) = self.led_to.take() {
             self.nodes.borrow_mut().forget(id, &address, host);
         }
     }
 
     /// The next thing to do; to be called until it gives `None`.
     #[must_use]
-    pub fn poll_step(&mut self, host: &mut dyn Host) -> Option<Step> {
+    pub fn poll_step(&mut self) -> Option<Step> {
         loop {
             return Some(match self.session.poll_action()? {
                 Action::ResumeDownstream => Step::ResumeDownstream,
-                Action::OwnAnswered => {
-                    let Some(node) = self.waits_for_node().cloned() else { continue };
-                    let known = self.nodes.borrow_mut().find(&node, &self.config.broker_address, host).is_some();
-                    Step::Close(if known { Closing::NodeLearned(node) } else { Closing::NodeUnknown(node) })
-                }
+                Action::OwnAnswered if self.asks => Step::Asked,
+                Action::OwnAnswered => continue,
             });
         }
     }

@@ -19,6 +19,8 @@ pub struct Limits {
     pub in_flight_max: u32,
     /// How long a connection to a node's port waits until the node's address is known.
     pub node_wait_ms: u32,
+    /// How often the target cluster is asked for its nodes.
+    pub node_refresh_ms: u32,
 }
 
 impl Default for Limits {
@@ -29,6 +31,7 @@ impl Default for Limits {
             worker_held_bytes_max: 256 << 20,
             in_flight_max: 1024,
             node_wait_ms: 5_000,
+            node_refresh_ms: 30_000,
         }
     }
 }

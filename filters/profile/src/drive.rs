@@ -87,6 +87,7 @@ impl Chain {
             upstream: Upstream {
                 bootstrap_cluster: "bootstrap".to_owned(),
                 node_cluster: "nodes".to_owned(),
+                ask_cluster: "ask".to_owned(),
                 server_names: ServerNames::default(),
                 resolve: Vec::new(),
             },

@@ -109,14 +109,16 @@ const RACES_MAX: usize = 16;
 #[derive(Debug)]
 pub(crate) struct TenantIds {
     near: TopicIds<Standing>,
-    /// What the ids were judged by: under another configuration they have to be learned again.
+    /// What the ids were judged by: under other names they have to be learned again. Under other policies they stay known: a
+    /// Produce request cannot wait, and an idempotent producer whose first batch is refused, but not the second, that is
+    /// under way behind it, can never send the first again (the broker has taken the second for the beginning).
     judged_by: u64,
 }
 
 impl TenantIds {
     pub(crate) fn new(config: &Config) -> Self {
         let mut hasher = DefaultHasher::new();
-        format!("{config:?}").hash(&mut hasher);
+        format!("{:?} {:?}", config.topic_prefix, config.shared_topics).hash(&mut hasher);
         TenantIds { near: TopicIds::new(NEAR_MAX), judged_by: hasher.finish() }
     }
 
@@ -203,6 +205,7 @@ mod tests {
     use bifrost_testkit::host::FakeHost;
 
     use super::*;
+    use crate::config::TopicCreation;
 
     fn id(n: usize) -> TopicId {
         (n as u128).to_be_bytes()
@@ -231,6 +234,9 @@ mod tests {
         assert_eq!(other.get(&id(100), host), Some(Standing::Owned));
         assert_eq!(other.get(&id(101), host), None);
         assert_eq!(TenantIds::new(&Config::default()).get(&id(100), host), None);
+        let policy = TopicCreation { partitions_max: Some(7), ..TopicCreation::default() };
+        let mut policed = TenantIds::new(&Config { topic_creation: policy, ..config });
+        assert_eq!(policed.get(&id(100), host), Some(Standing::Owned));
     }
 
     #[test]

@@ -67,10 +67,10 @@ impl Driven for Connection {
         self.handle_upstream(window, host)
     }
 
-    fn poll(&mut self, host: &mut dyn Host) -> Option<Result<(), Step>> {
-        match self.poll_step(host)? {
+    fn poll(&mut self, _: &mut dyn Host) -> Option<Result<(), Step>> {
+        match self.poll_step()? {
             Step::ResumeDownstream => Some(Ok(())),
-            told @ Step::Close(_) => Some(Err(told)),
+            told @ Step::Asked => Some(Err(told)),
         }
     }
 

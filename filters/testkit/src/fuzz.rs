@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn the_configuration_survives_a_small_corpus() {
-        let start = r#"{"virtualCluster":"a","upstream":{"bootstrapCluster":"b","nodeCluster":"n"},"limits":{"inFlightMax":0},"brokerAddress":"#;
+        let start = r#"{"virtualCluster":"a","upstream":{"bootstrapCluster":"b","nodeCluster":"n","askCluster":"q"},"limits":{"inFlightMax":0},"brokerAddress":"#;
         let ports = r#"{"portPerNode":{"advertisedHost":"g","bootstrapPort":9093,"nodePorts":[{"firstId":0,"lastId":9,"firstPort":9094}],"advertisedOffset":-1}}}"#;
         let hosts = r#"{"hostPerNode":{"bootstrapHost":"b.x","nodeHost":"b-$(nodeId).x","advertisedPort":443}}}"#;
         for good in [ports, hosts].map(|end| format!("{start}{end}").into_bytes()) {

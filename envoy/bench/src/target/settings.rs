@@ -94,7 +94,9 @@ impl Setting {
 
 fn each(bootstrap: &mut Value, kind: &str, change: impl Fn(&mut Value) -> Result<()>) -> Result<()> {
     let all = bootstrap["static_resources"][kind].as_array_mut().filter(|all| !all.is_empty());
-    for one in all.with_context(|| format!("the gateway renders no {kind}"))? {
+    // Through the ones where the module asks for the nodes no client's byte goes.
+    let is_asked = |one: &Value| one["name"].as_str().is_some_and(|name| name.ends_with("/ask"));
+    for one in all.with_context(|| format!("the gateway renders no {kind}"))?.iter_mut().filter(|one| !is_asked(one)) {
         change(one).with_context(|| kind.to_owned())?;
     }
     Ok(())
@@ -113,8 +115,8 @@ mod tests {
 
     fn bootstrap() -> Value {
         json!({ "static_resources": {
-            "listeners": [{ BUFFER_LIMIT: 1 }, { BUFFER_LIMIT: 1 }],
-            "clusters": [{ BUFFER_LIMIT: 1 }],
+            "listeners": [{ BUFFER_LIMIT: 1 }, { BUFFER_LIMIT: 1 }, { "name": "a/ask" }],
+            "clusters": [{ BUFFER_LIMIT: 1 }, { "name": "a/ask" }],
         } })
     }
 

@@ -5,9 +5,11 @@ use std::net::IpAddr;
 use bifrost_chain::resolve;
 use serde_json::{Value, json};
 
-use super::{BUFFER_BYTES, RenderOptions, bootstrap_cluster_name, extend, node_cluster_name, tcp_keepalive, tls};
+use super::{
+    BUFFER_BYTES, Form, ask_cluster_name, bootstrap_cluster_name, extend, node_cluster_name, tcp_keepalive, tls,
+};
 use crate::host_port::HostPort;
-use crate::validate::VirtualCluster;
+use crate::validate::{Gateway, VirtualCluster};
 
 /// Connections, and connections being opened, to one target cluster: clients are counted at the listener, so
 /// Envoy's default of 1024 here would only be a hidden second limit.
@@ -16,7 +18,15 @@ const UPSTREAM_CONNECTIONS_MAX: u32 = 1_000_000;
 /// How often broker names are resolved again: a broker may come back with another address.
 const DNS_REFRESH: &str = "5s";
 
-pub(super) fn bootstrap(virtual_cluster: &VirtualCluster, options: &RenderOptions) -> Value {
+/// Three for each virtual cluster.
+pub(super) fn clusters(gateway: &Gateway, form: &Form<'_>) -> Vec<Value> {
+    let of = |virtual_cluster: &VirtualCluster| {
+        [bootstrap(virtual_cluster, form), nodes(virtual_cluster, form), ask(virtual_cluster)]
+    };
+    gateway.virtual_clusters.iter().flat_map(of).collect()
+}
+
+fn bootstrap(virtual_cluster: &VirtualCluster, form: &Form<'_>) -> Value {
     let endpoints: Vec<Value> = virtual_cluster
         .bootstrap_servers
         .iter()
@@ -54,7 +64,7 @@ pub(super) fn bootstrap(virtual_cluster: &VirtualCluster, options: &RenderOption
         &mut cluster,
         json!({ "load_assignment": { "cluster_name": name, "endpoints": [{ "lb_endpoints": endpoints }] } }),
     );
-    extend(&mut cluster, tls::to_bootstrap(virtual_cluster, options));
+    extend(&mut cluster, tls::to_bootstrap(virtual_cluster, form));
     cluster
 }
 
@@ -81,7 +91,7 @@ fn dead_servers_are_left_out() -> Value {
     })
 }
 
-pub(super) fn nodes(virtual_cluster: &VirtualCluster, options: &RenderOptions) -> Value {
+fn nodes(virtual_cluster: &VirtualCluster, form: &Form<'_>) -> Value {
     let mut cluster = json!({
         "name": node_cluster_name(virtual_cluster),
         "lb_policy": "CLUSTER_PROVIDED",
@@ -94,8 +104,20 @@ pub(super) fn nodes(virtual_cluster: &VirtualCluster, options: &RenderOptions) -
         }
     });
     extend(&mut cluster, upstream_limits());
-    extend(&mut cluster, tls::to_nodes(virtual_cluster, options));
+    extend(&mut cluster, tls::to_nodes(virtual_cluster, form));
     cluster
+}
+
+/// Leads to the internal listener where the module asks for the nodes.
+fn ask(virtual_cluster: &VirtualCluster) -> Value {
+    let name = ask_cluster_name(virtual_cluster);
+    let endpoint = json!({ "address": { "envoy_internal_address": { "server_listener_name": name } } });
+    json!({
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "5s",
+        "load_assignment": { "cluster_name": name, "endpoints": [{ "lb_endpoints": [{ "endpoint": endpoint }] }] }
+    })
 }
 
 /// Shared by the node cluster and the filter before it: Envoy wants both to say the same.

@@ -7,19 +7,24 @@ use bifrost_broker_address::{HostPerNode, Part};
 use serde_json::{Value, json};
 
 use super::cluster::dns_cache;
-use super::{BUFFER_BYTES, RenderOptions, address, bootstrap_cluster_name, extend, plugin_config, tcp_keepalive, tls};
+use super::{
+    BUFFER_BYTES, Form, RenderOptions, address, ask_cluster_name, bootstrap_cluster_name, discovery, extend,
+    plugin_config, tcp_keepalive, tls,
+};
 use crate::validate::{Endpoints, Gateway, VirtualCluster};
 
 /// What Envoy takes from a client before the upstream connection stands.
 const EARLY_DATA_BYTES: u32 = 64 << 10;
 
+const WASM_TYPE: &str = "type.googleapis.com/envoy.extensions.filters.network.wasm.v3.Wasm";
+
 /// A listener for each virtual cluster that has ports of its own, and one for each port that virtual clusters share.
-pub(super) fn listeners(gateway: &Gateway, options: &RenderOptions) -> Result<Vec<Value>, serde_json::Error> {
+pub(super) fn listeners(gateway: &Gateway, form: &Form<'_>) -> Result<Vec<Value>, serde_json::Error> {
     let mut listeners = Vec::new();
     let mut shared: BTreeMap<SocketAddr, Vec<(&VirtualCluster, &HostPerNode)>> = BTreeMap::new();
     for virtual_cluster in &gateway.virtual_clusters {
         match &virtual_cluster.endpoints {
-            Endpoints::PortPerNode(_) => listeners.push(with_own_ports(virtual_cluster, options)?),
+            Endpoints::PortPerNode(_) => listeners.push(with_own_ports(virtual_cluster, form)?),
             Endpoints::HostPerNode(hosts) => shared
                 .entry(SocketAddr::new(virtual_cluster.bind, virtual_cluster.port))
                 .or_default()
@@ -27,13 +32,37 @@ pub(super) fn listeners(gateway: &Gateway, options: &RenderOptions) -> Result<Ve
         }
     }
     for (socket, virtual_clusters) in shared {
-        listeners.push(with_shared_port(socket, &virtual_clusters, options)?);
+        listeners.push(with_shared_port(socket, &virtual_clusters, form)?);
+    }
+    for virtual_cluster in &gateway.virtual_clusters {
+        listeners.push(without_port(virtual_cluster, form)?);
     }
     Ok(listeners)
 }
 
+/// Reached from inside this Envoy only: what the module is told here makes it ask for the nodes.
+fn without_port(virtual_cluster: &VirtualCluster, form: &Form<'_>) -> Result<Value, serde_json::Error> {
+    let name = ask_cluster_name(virtual_cluster);
+    Ok(json!({
+        "name": name,
+        "stat_prefix": name,
+        "internal_listener": {},
+        // Without it the module's filter would be made within the module's own call, and modules cannot be entered twice.
+        "listener_filters": [{
+            "name": "envoy.filters.listener.http_inspector",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.listener.http_inspector.v3.HttpInspector"
+            }
+        }],
+        "filter_chains": [{
+            "name": name,
+            "filters": [wasm_filter(virtual_cluster, form)?, tcp_proxy_filter(virtual_cluster)]
+        }]
+    }))
+}
+
 /// One socket for each port, all with the same filters: the module tells them apart by the port.
-fn with_own_ports(virtual_cluster: &VirtualCluster, options: &RenderOptions) -> Result<Value, serde_json::Error> {
+fn with_own_ports(virtual_cluster: &VirtualCluster, form: &Form<'_>) -> Result<Value, serde_json::Error> {
     let more: Vec<Value> = virtual_cluster
         .ports()
         .skip(1)
@@ -46,7 +75,7 @@ fn with_own_ports(virtual_cluster: &VirtualCluster, options: &RenderOptions) -> 
         "additional_addresses": more,
         "per_connection_buffer_limit_bytes": BUFFER_BYTES,
         "tcp_keepalive": tcp_keepalive(),
-        "filter_chains": [filter_chain(virtual_cluster, options)?]
+        "filter_chains": [filter_chain(virtual_cluster, form)?]
     }))
 }
 
@@ -55,9 +84,9 @@ fn with_own_ports(virtual_cluster: &VirtualCluster, options: &RenderOptions) -> 
 fn with_shared_port(
     socket: SocketAddr,
     virtual_clusters: &[(&VirtualCluster, &HostPerNode)],
-    options: &RenderOptions,
+    form: &Form<'_>,
 ) -> Result<Value, serde_json::Error> {
-    let chains = virtual_clusters.iter().map(|(virtual_cluster, _)| filter_chain(virtual_cluster, options));
+    let chains = virtual_clusters.iter().map(|(virtual_cluster, _)| filter_chain(virtual_cluster, form));
     let matchers: Vec<Value> = virtual_clusters
         .iter()
         .map(|(virtual_cluster, hosts)| server_name_matcher(&virtual_cluster.name, hosts))
@@ -113,40 +142,58 @@ fn server_name_matcher(virtual_cluster: &str, hosts: &HostPerNode) -> Value {
     })
 }
 
-fn filter_chain(virtual_cluster: &VirtualCluster, options: &RenderOptions) -> Result<Value, serde_json::Error> {
+fn filter_chain(virtual_cluster: &VirtualCluster, form: &Form<'_>) -> Result<Value, serde_json::Error> {
     let mut chain = json!({
         "name": virtual_cluster.name,
         "filters": [
-            wasm_filter(virtual_cluster, options)?,
+            wasm_filter(virtual_cluster, form)?,
             node_resolver_filter(virtual_cluster),
             tcp_proxy_filter(virtual_cluster)
         ]
     });
-    extend(&mut chain, tls::to_clients(virtual_cluster, options));
+    extend(&mut chain, tls::to_clients(virtual_cluster, form));
     Ok(chain)
 }
 
-/// The gateway's module. Each virtual cluster has a VM of its own, so that a fault stays with one tenant; a dead
-/// VM is replaced, and nothing ever passes unfiltered.
-fn wasm_filter(virtual_cluster: &VirtualCluster, options: &RenderOptions) -> Result<Value, serde_json::Error> {
+/// The gateway's module: in place, or a name that Envoy asks for.
+fn wasm_filter(virtual_cluster: &VirtualCluster, form: &Form<'_>) -> Result<Value, serde_json::Error> {
+    Ok(match form {
+        Form::Bootstrap(options) => json!({
+            "name": "envoy.filters.network.wasm",
+            "typed_config": wasm(virtual_cluster, &virtual_cluster.name, options)?
+        }),
+        Form::Discovery => json!({
+            "name": discovery::filter_name(virtual_cluster),
+            "config_discovery": {
+                "config_source": discovery::source(),
+                "type_urls": [WASM_TYPE]
+            }
+        }),
+    })
+}
+
+/// Each virtual cluster has a VM of its own, so that a fault stays with one tenant; a dead VM is replaced, and nothing ever
+/// passes unfiltered.
+pub(super) fn wasm(
+    virtual_cluster: &VirtualCluster,
+    vm_id: &str,
+    options: &RenderOptions,
+) -> Result<Value, serde_json::Error> {
     Ok(json!({
-        "name": "envoy.filters.network.wasm",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.network.wasm.v3.Wasm",
-            "config": {
-                "name": "bifrost",
-                "root_id": "bifrost",
-                "failure_policy": "FAIL_RELOAD",
-                "reload_config": { "backoff": { "base_interval": "0.1s" } },
-                "vm_config": {
-                    "vm_id": virtual_cluster.name,
-                    "runtime": "envoy.wasm.runtime.v8",
-                    "code": { "local": { "filename": options.module } }
-                },
-                "configuration": {
-                    "@type": "type.googleapis.com/google.protobuf.StringValue",
-                    "value": serde_json::to_string(&plugin_config(virtual_cluster))?
-                }
+        "@type": WASM_TYPE,
+        "config": {
+            "name": "bifrost",
+            "root_id": "bifrost",
+            "failure_policy": "FAIL_RELOAD",
+            "reload_config": { "backoff": { "base_interval": "0.1s" } },
+            "vm_config": {
+                "vm_id": vm_id,
+                "runtime": "envoy.wasm.runtime.v8",
+                "code": { "local": { "filename": options.module } }
+            },
+            "configuration": {
+                "@type": "type.googleapis.com/google.protobuf.StringValue",
+                "value": serde_json::to_string(&plugin_config(virtual_cluster))?
             }
         }
     }))

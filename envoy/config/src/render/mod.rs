@@ -1,8 +1,13 @@
-//! A validated gateway as Envoy's bootstrap, JSON because Envoy reads YAML 1.1.
+//! A validated gateway as Envoy reads it, JSON because Envoy's YAML is YAML 1.1.
+//!
+//! Two forms of the same resources: [`render`] puts them all into one bootstrap; [`discover`] keeps them apart, for an Envoy that
+//! is told of changes while it runs.
 
 mod cluster;
+mod discovery;
 mod listener;
 mod tls;
+mod transition;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -11,6 +16,9 @@ use serde_json::{Value, json};
 
 use crate::tls::Verification;
 use crate::validate::{Gateway, VirtualCluster};
+
+pub use discovery::{Resource, ResourceKind, content_hash, discover, discovery_bootstrap};
+pub use transition::transition;
 
 /// Envoy's read and write buffer per connection and side. Measured from 128 KiB to 4 MiB at frames of 256 KiB, see BENCHMARKS.md.
 const BUFFER_BYTES: u32 = 1 << 20;
@@ -59,21 +67,41 @@ pub struct Rendered {
 ///
 /// An error is a bug: the configuration of a filter could not be written as JSON.
 pub fn render(gateway: &Gateway, options: &RenderOptions) -> Result<Rendered, serde_json::Error> {
+    let listeners = listener::listeners(gateway, &Form::Bootstrap(options))?;
     let mut files = Vec::new();
-    let listeners = listener::listeners(gateway, options)?;
-    let mut clusters = Vec::new();
     for virtual_cluster in &gateway.virtual_clusters {
-        clusters.push(cluster::bootstrap(virtual_cluster, options));
-        clusters.push(cluster::nodes(virtual_cluster, options));
         files.extend(tls::files(virtual_cluster, options));
     }
-    let bootstrap = json!({
+    let clusters = cluster::clusters(gateway, &Form::Bootstrap(options));
+    let resources = json!({ "static_resources": { "listeners": listeners, "clusters": clusters } });
+    Ok(Rendered { bootstrap: text(&bootstrap(options, resources)), files })
+}
+
+/// Where Envoy finds what a listener or a cluster refers to.
+enum Form<'a> {
+    /// In place, or in a file below [`RenderOptions::folder`].
+    Bootstrap(&'a RenderOptions),
+    /// Envoy asks for it.
+    Discovery,
+}
+
+/// A bootstrap with `resources` between what every gateway has.
+fn bootstrap(options: &RenderOptions, resources: Value) -> Value {
+    let mut bootstrap = json!({
         "node": { "id": options.node_id, "cluster": "bifrost" },
         "admin": {
             "address": address(options.admin.ip(), options.admin.port()),
             "ignore_global_conn_limit": true
-        },
-        "static_resources": { "listeners": listeners, "clusters": clusters },
+        }
+    });
+    extend(&mut bootstrap, resources);
+    let rest = json!({
+        "bootstrap_extensions": [{
+            "name": "envoy.bootstrap.internal_listener",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener"
+            }
+        }],
         "stats_config": { "stats_tags": stats_tags() },
         "overload_manager": {
             "resource_monitors": [{
@@ -85,7 +113,8 @@ pub fn render(gateway: &Gateway, options: &RenderOptions) -> Result<Rendered, se
             }]
         }
     });
-    Ok(Rendered { bootstrap: text(&bootstrap), files })
+    extend(&mut bootstrap, rest);
+    bootstrap
 }
 
 /// The parts of the module's metric names that are labels: `bifrost.<virtual cluster>.closed.<reason>` becomes
@@ -106,6 +135,7 @@ pub fn plugin_config(virtual_cluster: &VirtualCluster) -> Config {
         upstream: Upstream {
             bootstrap_cluster: bootstrap_cluster_name(virtual_cluster),
             node_cluster: node_cluster_name(virtual_cluster),
+            ask_cluster: ask_cluster_name(virtual_cluster),
             server_names: match &virtual_cluster.upstream_tls {
                 None => ServerNames::None,
                 Some(tls) if matches!(tls.verification, Verification::ChainAndName(_)) => ServerNames::Verified,
@@ -128,6 +158,10 @@ fn bootstrap_cluster_name(virtual_cluster: &VirtualCluster) -> String {
 
 fn node_cluster_name(virtual_cluster: &VirtualCluster) -> String {
     format!("{}/nodes", virtual_cluster.name)
+}
+
+fn ask_cluster_name(virtual_cluster: &VirtualCluster) -> String {
+    format!("{}/ask", virtual_cluster.name)
 }
 
 /// A peer that has vanished is noticed after a minute and a half.

@@ -1,6 +1,6 @@
 //! Transport sockets, and the secrets that they take from files.
 //!
-//! A secret is a file of its own that says where the PEM files are (SDS). Envoy watches the folder of the PEM files and reads
+//! A secret is a resource of its own that says where the PEM files are (SDS). Envoy watches the folder of the PEM files and reads
 //! them again when something is renamed into it, for new connections: the old ones stay. So certificates rotate.
 
 use std::net::IpAddr;
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{RenderOptions, extend, text};
+use super::{Form, RenderOptions, discovery, extend, text};
 use crate::tls::{ClientCertificates, DownstreamTls, KeyPair, Roots, UpstreamTls, Verification};
 use crate::validate::VirtualCluster;
 
@@ -18,9 +18,9 @@ const UPSTREAM_CERTIFICATE: &str = "upstream-certificate";
 const UPSTREAM_CA: &str = "upstream-ca";
 
 /// The transport socket of a filter chain; nothing when clients speak plaintext.
-pub(super) fn to_clients(virtual_cluster: &VirtualCluster, options: &RenderOptions) -> Value {
+pub(super) fn to_clients(virtual_cluster: &VirtualCluster, form: &Form<'_>) -> Value {
     let Some(DownstreamTls { clients, .. }) = &virtual_cluster.downstream_tls else { return json!({}) };
-    let secret = |what| reference(virtual_cluster, what, options);
+    let secret = |what| reference(virtual_cluster, what, form);
     let mut context = json!({ "tls_certificate_sds_secret_configs": [secret(LISTENER_CERTIFICATE)] });
     if !matches!(clients, ClientCertificates::NotAsked) {
         extend(&mut context, json!({ "validation_context_sds_secret_config": secret(CLIENT_CA) }));
@@ -41,7 +41,7 @@ pub(super) fn to_clients(virtual_cluster: &VirtualCluster, options: &RenderOptio
 
 /// The transport socket of the bootstrap servers; nothing when they speak plaintext. Envoy sends each server the name that
 /// the operator knows it by, and compares its certificate with that.
-pub(super) fn to_bootstrap(virtual_cluster: &VirtualCluster, options: &RenderOptions) -> Value {
+pub(super) fn to_bootstrap(virtual_cluster: &VirtualCluster, form: &Form<'_>) -> Value {
     let Some(tls) = &virtual_cluster.upstream_tls else { return json!({}) };
     let mut validation = json!({});
     if matches!(tls.verification, Verification::ChainAndName(_)) {
@@ -52,7 +52,7 @@ pub(super) fn to_bootstrap(virtual_cluster: &VirtualCluster, options: &RenderOpt
         });
         validation = json!({ "match_typed_subject_alt_names": names.collect::<Vec<_>>() });
     }
-    let mut context = upstream_context(virtual_cluster, tls, validation, options);
+    let mut context = upstream_context(virtual_cluster, tls, validation, form);
     extend(&mut context, json!({ "auto_host_sni": true }));
     if matches!(tls.verification, Verification::ChainAndName(_)) {
         extend(&mut context, json!({ "auto_sni_san_validation": true }));
@@ -62,18 +62,13 @@ pub(super) fn to_bootstrap(virtual_cluster: &VirtualCluster, options: &RenderOpt
 
 /// The transport socket of the nodes; nothing when they speak plaintext. The module says in filter state which name to send
 /// and which to demand.
-pub(super) fn to_nodes(virtual_cluster: &VirtualCluster, options: &RenderOptions) -> Value {
+pub(super) fn to_nodes(virtual_cluster: &VirtualCluster, form: &Form<'_>) -> Value {
     let Some(tls) = &virtual_cluster.upstream_tls else { return json!({}) };
-    upstream_socket(upstream_context(virtual_cluster, tls, json!({}), options))
+    upstream_socket(upstream_context(virtual_cluster, tls, json!({}), form))
 }
 
-fn upstream_context(
-    virtual_cluster: &VirtualCluster,
-    tls: &UpstreamTls,
-    validation: Value,
-    options: &RenderOptions,
-) -> Value {
-    let secret = |what| reference(virtual_cluster, what, options);
+fn upstream_context(virtual_cluster: &VirtualCluster, tls: &UpstreamTls, validation: Value, form: &Form<'_>) -> Value {
+    let secret = |what| reference(virtual_cluster, what, form);
     let mut context = json!({});
     if tls.key_pair.is_some() {
         extend(&mut context, json!({ "tls_certificate_sds_secret_configs": [secret(UPSTREAM_CERTIFICATE)] }));
@@ -95,19 +90,33 @@ fn upstream_socket(context: Value) -> Value {
     json!({ "transport_socket": { "name": "envoy.transport_sockets.tls", "typed_config": context } })
 }
 
-/// What the bootstrap says of a secret.
-fn reference(virtual_cluster: &VirtualCluster, what: &str, options: &RenderOptions) -> Value {
-    json!({
-        "name": secret_name(virtual_cluster, what),
-        "sds_config": {
+/// What is said where a secret is needed.
+fn reference(virtual_cluster: &VirtualCluster, what: &str, form: &Form<'_>) -> Value {
+    let name = secret_name(virtual_cluster, what);
+    let source = match form {
+        Form::Bootstrap(options) => json!({
             "path_config_source": { "path": format!("{}/{}", options.folder, file_name(virtual_cluster, what)) },
             "resource_api_version": "V3"
-        }
-    })
+        }),
+        Form::Discovery => discovery::source(),
+    };
+    json!({ "name": name, "sds_config": source })
 }
 
 /// Every secret of the virtual cluster as a file: name and content.
 pub(super) fn files(virtual_cluster: &VirtualCluster, options: &RenderOptions) -> Vec<(String, String)> {
+    let file =
+        |(what, secret): (&str, Value)| (file_name(virtual_cluster, what), text(&json!({ "resources": [secret] })));
+    secrets(virtual_cluster, options).into_iter().map(file).collect()
+}
+
+/// Every secret of the virtual cluster by its name: where the PEM files are.
+pub(super) fn named_secrets(virtual_cluster: &VirtualCluster, options: &RenderOptions) -> Vec<(String, Value)> {
+    let named = |(what, secret): (&str, Value)| (secret_name(virtual_cluster, what), secret);
+    secrets(virtual_cluster, options).into_iter().map(named).collect()
+}
+
+fn secrets(virtual_cluster: &VirtualCluster, options: &RenderOptions) -> Vec<(&'static str, Value)> {
     let mut secrets = Vec::new();
     if let Some(tls) = &virtual_cluster.downstream_tls {
         secrets.push((LISTENER_CERTIFICATE, certificate(&tls.key_pair)));
@@ -128,15 +137,15 @@ pub(super) fn files(virtual_cluster: &VirtualCluster, options: &RenderOptions) -
             Some(Roots::System) => secrets.push((UPSTREAM_CA, authorities(Path::new(&options.system_ca)))),
         }
     }
-    let file = |(what, content): (&str, Value)| {
+    let secret = |(what, content): (&'static str, Value)| {
         let mut secret = json!({
             "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
             "name": secret_name(virtual_cluster, what)
         });
         extend(&mut secret, content);
-        (file_name(virtual_cluster, what), text(&json!({ "resources": [secret] })))
+        (what, secret)
     };
-    secrets.into_iter().map(file).collect()
+    secrets.into_iter().map(secret).collect()
 }
 
 /// Both files are read together when their folder changes. In two folders, each is watched by itself.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 fn good() -> Value {
     json!({
         "virtualCluster": "tenant-a",
-        "upstream": { "bootstrapCluster": "bootstrap", "nodeCluster": "nodes" },
+        "upstream": { "bootstrapCluster": "bootstrap", "nodeCluster": "nodes", "askCluster": "ask" },
         "brokerAddress": {
             "portPerNode": {
                 "advertisedHost": "gw.corp.net",

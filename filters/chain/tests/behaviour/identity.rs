@@ -1,11 +1,10 @@
 //! Who the client is, and which Kafka cluster the upstream is.
 
-use bifrost_chain::{
-    ClientCertificate, ClientPrincipal, Closing, ClusterIdentityConfig, Config, Node, Route, Step, VirtualCluster,
-};
+use bifrost_chain::{ClientCertificate, ClientPrincipal, ClusterIdentityConfig, Config, Route, Step, VirtualCluster};
 use bifrost_core::fault::Fault;
 use bifrost_core::host::Counter;
 use bifrost_core::session::OWN_CORRELATION_ID;
+use bifrost_testkit::driver::Driver;
 use bifrost_testkit::frames;
 use bifrost_testkit::host::FakeHost;
 use kafka_protocol::messages::metadata_response::MetadataResponseBroker;
@@ -33,7 +32,7 @@ fn told() -> Vec<u8> {
 fn nodes_of_a_wrong_cluster_are_not_learned() {
     for (wanted, is_right) in [("real", true), ("other", false)] {
         let cluster = cluster_with_id(wanted);
-        let mut driver = connect(&cluster, NODE_3);
+        let mut driver = Driver::new(cluster.ask());
         driver.driven.route(&mut driver.host).unwrap();
         driver.poll().unwrap();
 
@@ -42,17 +41,14 @@ fn nodes_of_a_wrong_cluster_are_not_learned() {
         let fault = Fault::WrongCluster { wanted: wanted.into(), got: Some("real".into()) };
         assert_eq!(answered, if is_right { Ok(()) } else { Err(fault) });
         assert_eq!(driver.host.counted(Counter::NodesLearned), u64::from(is_right));
-        assert_eq!(
-            driver.told.as_slice(),
-            if is_right { &[Step::Close(Closing::NodeLearned(Node::Id(3)))][..] } else { &[] }
-        );
+        assert_eq!(driver.told.as_slice(), if is_right { &[Step::Asked][..] } else { &[] });
     }
 }
 
 #[test]
 fn a_node_that_is_known_is_asked_again_on_every_connection() {
     let cluster = cluster_with_id("real");
-    let mut asking = connect(&cluster, NODE_3);
+    let mut asking = Driver::new(cluster.ask());
     asking.driven.route(&mut asking.host).unwrap();
     asking.poll().unwrap();
     asking.broker(&told()).unwrap();
@@ -74,7 +70,7 @@ fn a_node_that_is_known_is_asked_again_on_every_connection() {
 #[test]
 fn the_address_of_a_node_where_another_cluster_answers_is_forgotten() {
     let cluster = cluster_with_id("real");
-    let mut asking = connect(&cluster, NODE_3);
+    let mut asking = Driver::new(cluster.ask());
     asking.driven.route(&mut asking.host).unwrap();
     asking.poll().unwrap();
     asking.broker(&told()).unwrap();

@@ -31,6 +31,7 @@ fn config() -> Config {
         upstream: Upstream {
             bootstrap_cluster: "bootstrap".into(),
             node_cluster: "nodes".into(),
+            ask_cluster: "ask".into(),
             server_names: ServerNames::None,
             resolve: Vec::new(),
         },

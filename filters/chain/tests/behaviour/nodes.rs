@@ -1,6 +1,6 @@
 //! Connections to a node's port.
 
-use bifrost_chain::{Arrival, Closing, Config, Node, Override, Route, ServerNames, Step, VirtualCluster};
+use bifrost_chain::{Arrival, Config, Node, Override, Route, ServerNames, Step, VirtualCluster};
 use bifrost_core::session::Flow;
 use bifrost_testkit::addresses::config;
 use bifrost_testkit::driver::Driver;
@@ -37,14 +37,18 @@ fn asked(to_broker: &[u8]) -> i32 {
     i32::from_be_bytes(sent[0][8..12].try_into().unwrap())
 }
 
-/// The shared data behind a connection that has asked for node 3.
-fn where_node_3_is_known(cluster: &VirtualCluster) -> FakeHost {
-    let mut asking = connect(cluster, NODE_3);
-    asking.driven.route(&mut asking.host).unwrap();
+/// The shared data when the gateway has asked and was told that node 3 is at `host`.
+fn where_node_3_is(cluster: &VirtualCluster, host: &str) -> FakeHost {
+    let mut asking = Driver::new(cluster.ask());
+    assert_eq!(asking.driven.route(&mut asking.host), Ok(Route::Cluster("bootstrap".into())));
     asking.poll().unwrap();
     let question = asked(&asking.to_broker);
-    asking.broker(&told(question, 3)).unwrap();
+    asking.broker(&told_at(question, 3, host)).unwrap();
     asking.host
+}
+
+fn where_node_3_is_known(cluster: &VirtualCluster) -> FakeHost {
+    where_node_3_is(cluster, "real-3.internal")
 }
 
 #[test]
@@ -52,7 +56,7 @@ fn a_bootstrap_connection_is_led_to_any_bootstrap_server() {
     let cluster = cluster();
     let Driver { mut driven, mut host, .. } = connect(&cluster, 19_093);
     assert_eq!(driven.route(&mut host), Ok(Route::Cluster("bootstrap".into())));
-    assert_eq!(driven.waits_for_node(), None);
+    assert_eq!(driven.node(), None);
 }
 
 #[test]
@@ -64,11 +68,14 @@ fn a_port_that_belongs_to_nothing_takes_no_connection() {
 fn hosts_lead_where_they_say_and_nowhere_else() {
     let cluster = VirtualCluster::new(Config { broker_address: config("b-$(nodeId).corp.net"), ..crate::config() });
     let arrival = |name: &str| Arrival { port: 19_093, server_name: name.to_owned() };
-    for (name, waits_for) in [("bootstrap.corp.net", None), ("b-3.corp.net", Some(3)), ("B-1001.Corp.net", Some(1001))]
-    {
+    let bootstrap = Route::Cluster("bootstrap".into());
+    for (name, route) in [
+        ("bootstrap.corp.net", bootstrap),
+        ("b-3.corp.net", Route::Unknown(Node::Id(3))),
+        ("B-1001.Corp.net", Route::Unknown(Node::Id(1001))),
+    ] {
         let mut driver = Driver::new(cluster.connect(&arrival(name)).unwrap());
-        assert_eq!(driver.driven.route(&mut driver.host), Ok(Route::Cluster("bootstrap".into())));
-        assert_eq!(driver.driven.waits_for_node(), waits_for.map(Node::Id).as_ref(), "{name}");
+        assert_eq!(driver.driven.route(&mut driver.host), Ok(route), "{name}");
     }
     for name in ["", "corp.net", "b-x.corp.net", "b-3.corp.net.evil.test"] {
         assert!(cluster.connect(&arrival(name)).is_none(), "{name}");
@@ -76,36 +83,28 @@ fn hosts_lead_where_they_say_and_nowhere_else() {
 }
 
 #[test]
-fn nothing_of_a_client_reaches_a_server_while_its_node_is_asked_for() {
+fn a_node_that_nobody_knows_is_asked_for_and_the_answer_is_the_gateways() {
     for sizes in [&[][..], &[1], &[30]] {
         for id in [3, 4] {
             let cluster = cluster();
-            let mut driver = connect(&cluster, NODE_3);
-            assert_eq!(driver.driven.route(&mut driver.host), Ok(Route::Cluster("bootstrap".into())));
-            assert_eq!(driver.driven.waits_for_node(), Some(&Node::Id(3)));
+            let mut client = connect(&cluster, NODE_3);
+            assert_eq!(client.driven.route(&mut client.host), Ok(Route::Unknown(Node::Id(3))));
 
-            driver.client_in(sizes, &client_bytes()).unwrap();
-            let question = asked(&driver.to_broker);
-            assert_eq!(driver.client(b"more").unwrap(), Flow::Stop);
-            driver.broker_in(sizes, &told(question, id)).unwrap();
+            let mut asking = Driver::new(cluster.ask());
+            asking.driven.route(&mut asking.host).unwrap();
+            asking.poll().unwrap();
+            let question = asked(&asking.to_broker);
+            assert_eq!(asking.client(b"GET / HTTP/1.1").unwrap(), Flow::Stop, "nothing else goes to the broker");
+            asking.broker_in(sizes, &told(question, id)).unwrap();
 
-            asked(&driver.to_broker);
-            assert!(driver.to_client.is_empty(), "the answer is the gateway's");
-            let closing = if id == 3 { Closing::NodeLearned(Node::Id(3)) } else { Closing::NodeUnknown(Node::Id(3)) };
-            assert_eq!(driver.told, [Step::Close(closing)]);
+            asked(&asking.to_broker);
+            assert!(asking.to_client.is_empty());
+            assert_eq!(asking.told, [Step::Asked]);
+            client.host = asking.host;
+            let known = matches!(client.driven.route(&mut client.host), Ok(Route::Node { .. }));
+            assert_eq!(known, id == 3);
         }
     }
-}
-
-#[test]
-fn a_client_that_waits_silently_is_asked_for_too() {
-    let cluster = cluster();
-    let mut driver = connect(&cluster, NODE_3);
-    driver.driven.route(&mut driver.host).unwrap();
-    driver.poll().unwrap();
-    let question = asked(&driver.to_broker);
-    driver.broker(&told(question, 3)).unwrap();
-    assert_eq!(driver.told, [Step::Close(Closing::NodeLearned(Node::Id(3)))]);
 }
 
 #[test]
@@ -125,7 +124,7 @@ fn a_node_that_was_learned_is_connected_to_and_forgotten_when_nobody_answers() {
     driver.driven.handle_upstream_lost(&mut driver.host);
     let mut next = connect(&cluster, NODE_3);
     next.host = driver.host.clone();
-    assert_eq!(next.driven.route(&mut next.host), Ok(Route::Cluster("bootstrap".into())), "asked for again");
+    assert_eq!(next.driven.route(&mut next.host), Ok(Route::Unknown(Node::Id(3))), "asked for again");
 }
 
 #[test]
@@ -141,13 +140,8 @@ fn a_node_behind_tls_is_called_by_its_name_and_has_to_prove_it() {
         let mut config = crate::config();
         config.upstream.server_names = server_names;
         let cluster = VirtualCluster::new(config);
-        let mut asking = connect(&cluster, NODE_3);
-        asking.driven.route(&mut asking.host).unwrap();
-        asking.poll().unwrap();
-        let question = asked(&asking.to_broker);
-        asking.broker(&told_at(question, 3, host)).unwrap();
         let mut driver = connect(&cluster, NODE_3);
-        driver.host = asking.host;
+        driver.host = where_node_3_is(&cluster, host);
 
         let route = driver.driven.route(&mut driver.host).unwrap();
 
@@ -176,7 +170,7 @@ fn a_node_that_is_resolved_elsewhere_keeps_its_name() {
     driver.driven.handle_upstream_lost(&mut driver.host);
     let mut next = connect(&cluster, NODE_3);
     next.host = driver.host.clone();
-    assert!(matches!(next.driven.route(&mut next.host), Ok(Route::Cluster(_))));
+    assert_eq!(next.driven.route(&mut next.host), Ok(Route::Unknown(Node::Id(3))));
 }
 
 #[test]
@@ -198,29 +192,27 @@ fn a_node_that_has_answered_is_kept_when_the_connection_ends() {
 fn a_name_that_comes_from_a_broker_leads_to_it_once_it_is_known() {
     let cluster = VirtualCluster::new(Config { broker_address: config("b-$1.corp.net"), ..crate::config() });
     let arrival = |name: &str| Arrival { port: 19_093, server_name: name.to_owned() };
-    let mut asking = Driver::new(cluster.connect(&arrival("B-3.corp.net")).unwrap());
-    assert_eq!(asking.driven.route(&mut asking.host), Ok(Route::Cluster("bootstrap".into())));
+    let node = Route::Unknown(Node::Host("b-3.corp.net".into()));
+    let mut first = Driver::new(cluster.connect(&arrival("B-3.corp.net")).unwrap());
+    assert_eq!(first.driven.route(&mut first.host), Ok(node.clone()));
+    let mut asking = Driver::new(cluster.ask());
+    asking.driven.route(&mut asking.host).unwrap();
     asking.poll().unwrap();
     let question = asked(&asking.to_broker);
     asking.broker(&told(question, 77)).unwrap();
-    let node = Node::Host("b-3.corp.net".into());
-    assert_eq!(asking.told, [Step::Close(Closing::NodeLearned(node.clone()))]);
+    assert_eq!(asking.told, [Step::Asked]);
 
-    let mut next = Driver::new(cluster.connect(&arrival("b-3.corp.net")).unwrap());
-    next.host = asking.host.clone();
-    assert!(matches!(next.driven.route(&mut next.host), Ok(Route::Node { .. })));
-    assert_eq!(next.driven.unanswered_node().map(|(id, _)| id), Some(77));
+    first.host = asking.host.clone();
+    assert!(matches!(first.driven.route(&mut first.host), Ok(Route::Node { .. })));
+    assert_eq!(first.driven.unanswered_node().map(|(id, _)| id), Some(77));
     // Nobody has answered: it is asked for again.
-    next.driven.handle_upstream_lost(&mut next.host);
+    first.driven.handle_upstream_lost(&mut first.host);
     let mut again = Driver::new(cluster.connect(&arrival("b-3.corp.net")).unwrap());
-    again.host = next.host;
-    assert!(matches!(again.driven.route(&mut again.host), Ok(Route::Cluster(_))));
+    again.host = first.host;
+    assert_eq!(again.driven.route(&mut again.host), Ok(node));
 
     let mut stranger = Driver::new(cluster.connect(&arrival("b-4.corp.net")).unwrap());
     stranger.host = asking.host;
-    stranger.driven.route(&mut stranger.host).unwrap();
-    stranger.poll().unwrap();
-    let question = asked(&stranger.to_broker);
-    stranger.broker(&told(question, 77)).unwrap();
-    assert_eq!(stranger.told, [Step::Close(Closing::NodeUnknown(Node::Host("b-4.corp.net".into())))]);
+    let unknown = Route::Unknown(Node::Host("b-4.corp.net".into()));
+    assert_eq!(stranger.driven.route(&mut stranger.host), Ok(unknown), "and stays so when all are known");
 }

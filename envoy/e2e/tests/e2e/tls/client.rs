@@ -14,16 +14,16 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 /// One connection, behind its handshake.
-pub(super) struct TlsClient(StreamOwned<ClientConnection, TcpStream>);
+pub(crate) struct TlsClient(StreamOwned<ClientConnection, TcpStream>);
 
 impl TlsClient {
     /// Connects to the gateway's `port` and asks there for `name`. An IP address is not sent.
-    pub(super) fn connect(port: u16, name: &str, trusted: &Authority) -> Result<TlsClient> {
+    pub(crate) fn connect(port: u16, name: &str, trusted: &Authority) -> Result<TlsClient> {
         TlsClient::connect_as(None, port, name, trusted)
     }
 
     /// The same, and shows a certificate if it has one.
-    pub(super) fn connect_as(who: Option<&Issued>, port: u16, name: &str, trusted: &Authority) -> Result<TlsClient> {
+    pub(crate) fn connect_as(who: Option<&Issued>, port: u16, name: &str, trusted: &Authority) -> Result<TlsClient> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(trusted.pem().as_bytes())?)?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -64,13 +64,13 @@ impl TlsClient {
     }
 
     /// What the server has shown of itself.
-    pub(super) fn certificate(&self) -> Vec<u8> {
+    pub(crate) fn certificate(&self) -> Vec<u8> {
         let shown = self.0.conn.peer_certificates().and_then(|chain| chain.first());
         shown.map(|certificate| certificate.to_vec()).unwrap_or_default()
     }
 
     /// Asks for the versions of APIs; an answer shows that a broker is reached.
-    pub(super) fn ask(&mut self) -> Result<()> {
+    pub(crate) fn ask(&mut self) -> Result<()> {
         self.send(&wire::frame(3, 7, &wire::api_versions())?)?;
         let mut start = [0; 8];
         self.0.read_exact(&mut start).context("no answer")?;

@@ -1,6 +1,7 @@
 //! TLS on both sides: host names on one port, ports with certificates on both sides, overrides of addresses.
 
 mod client;
+mod examples;
 mod hosts;
 mod identity;
 mod ports;
@@ -16,6 +17,8 @@ use bifrost_e2e::run_dir::RunDir;
 use bifrost_e2e::tools::Tools;
 
 use crate::fixture::{tools, unique};
+
+pub(crate) use client::TlsClient;
 
 /// Two brokers with TLS, a gateway with a virtual cluster for each way in, and what they trust.
 struct Setting {
@@ -163,9 +166,14 @@ impl Setting {
 
     /// Writes and reads, with both client families.
     fn every_client_reads_what_it_wrote(&self, bootstrap: &str, shows_certificate: bool) {
+        self.every_client_with(bootstrap, |family| self.config(family, shows_certificate));
+    }
+
+    /// The same with another configuration.
+    fn every_client_with(&self, bootstrap: &str, config: impl Fn(Family) -> Vec<(String, String)>) {
         let clients = self.clients(bootstrap);
         for family in [Family::Java, Family::Librdkafka] {
-            let config = self.config(family, shows_certificate);
+            let config = config(family);
             let with = |arguments: &[(&'static str, &str)]| {
                 let arguments = arguments.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
                 arguments.chain(config.iter().cloned()).collect::<Vec<_>>()
