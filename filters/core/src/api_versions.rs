@@ -120,7 +120,8 @@ fn narrow(chain: &Chain, frame: &[u8], version: i16) -> Result<Narrowed, Fault> 
         if wants(field) { Listeners::SESSION } else { Listeners::NONE }
     };
     let mut walker = Walker::new(Rc::new(Layout::response(api, version, &wanted)), frame.len());
-    let message = Message { api, version, direction: Direction::Response, resizable: true, own: false };
+    let message =
+        Message { api, version, direction: Direction::Response, resizable: true, holdable: false, own: false };
     let on_event = |_: &Message, _, event: &Event<'_>, edits: &mut Edits| narrowing.on_event(event, edits);
     let edited = walk_whole(&mut walker, &message, frame, &mut Edits::default(), on_event)?;
     let body = |frame: &[u8]| frame.get(RESPONSE_HEAD_BYTES..).unwrap_or_default().to_vec();

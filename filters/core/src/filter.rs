@@ -45,6 +45,8 @@ pub struct Message {
     pub direction: Direction,
     /// False when the frame's size has been passed on already, so that edits must not make it longer.
     pub resizable: bool,
+    /// It can be held ([`Context::hold`]): it is a request, and nothing of it has been passed on.
+    pub holdable: bool,
     /// The answer to a request that a filter sent ([`Context::send`]); the client does not see it.
     pub own: bool,
 }
@@ -124,7 +126,8 @@ impl Context<'_> {
     }
 
     /// Holds the request, and all that the client sends behind it, until [`Context::release`]; then the filters see it again.
-    /// Only for requests that are seen whole.
+    /// Only for requests that are [`Message::holdable`]. One that streams is not held yet but collected, and then seen again, whole
+    /// ([`Filter::forget`]).
     pub fn hold(&mut self) {
         self.wishes.hold = true;
     }
@@ -220,6 +223,9 @@ pub trait Filter {
     fn on_head(&mut self, _head: &Head<'_>, _host: &mut dyn Host) -> Result<Heed, Fault> {
         Ok(Heed::NONE)
     }
+
+    /// The request that is being walked will be seen again from its beginning: nothing of what was met in it counts.
+    fn forget(&mut self) {}
 
     /// Called for everything that this filter wants to hear of in a message, and for the message's end.
     ///

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use crate::edits::{self, Edits};
 use crate::fault::Fault;
-use crate::filter::{Message, Plan};
+use crate::filter::{Direction, Message, Plan};
 use crate::limits::Limits;
 use crate::protocol::Field;
 use crate::reader::Input;
@@ -42,6 +42,8 @@ pub(crate) struct Stream {
     /// Offset in the view of the frame's first byte; negative when the frame began in an earlier callback.
     start: i64,
     frame_bytes: usize,
+    /// How many changes the view had before it.
+    changes_before: usize,
     plan: Plan,
     /// Acks of a Produce request, once seen.
     acks: Option<i16>,
@@ -90,6 +92,7 @@ impl Stream {
             message,
             start: i64::try_from(at).map_err(|_| LOST)?,
             frame_bytes,
+            changes_before: 0,
             plan,
             acks: None,
             part: Part::of(plan),
@@ -122,6 +125,27 @@ impl Stream {
         Ok(())
     }
 
+    /// The frame begins in this view.
+    pub(crate) fn begin(&mut self, view: &View<'_>) {
+        self.changes_before = view.changes();
+    }
+
+    /// Bytes of the frame, size field included.
+    pub(crate) fn frame_bytes(&self) -> usize {
+        self.frame_bytes
+    }
+
+    /// Takes back what was changed in a frame that begins in this view. Gives where that is.
+    pub(crate) fn take_back(&self, view: &mut View<'_>) -> Result<usize, Fault> {
+        view.take_back(self.changes_before);
+        self.place(0)
+    }
+
+    /// See [`Message::holdable`].
+    pub(crate) fn is_holdable(&self) -> bool {
+        self.message.holdable
+    }
+
     /// Gives back what memory the frame needed beyond the usual.
     pub(crate) fn forget(&mut self) {
         self.walker.forget();
@@ -136,16 +160,19 @@ impl Stream {
     /// The view's first `passed` bytes have gone.
     pub(crate) fn advance(&mut self, passed: usize) -> Result<(), Fault> {
         self.start = self.start.checked_sub(i64::try_from(passed).map_err(|_| LOST)?).ok_or(LOST)?;
+        self.changes_before = 0;
         Ok(())
     }
 
-    /// Walks as far as the view's bytes go.
+    /// Walks as far as the view's bytes go. `has_room`: the frame may be kept.
     pub(crate) fn run(
         &mut self,
         view: &mut View<'_>,
         limits: &Limits,
+        has_room: bool,
         on_event: &mut OnEvent<'_>,
     ) -> Result<Progress, Fault> {
+        self.message.holdable = has_room && self.start >= 0 && self.message.direction == Direction::Request;
         let mut look = LOOK_BYTES;
         loop {
             let frame_at = self.walker.at();

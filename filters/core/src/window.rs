@@ -131,6 +131,16 @@ impl<'w> View<'w> {
         self.edits.push((range, bytes.into()));
     }
 
+    /// How many changes there are; with [`View::take_back`] a way to take changes back.
+    pub(crate) fn changes(&self) -> usize {
+        self.edits.len()
+    }
+
+    /// Takes back all changes but the first `len`.
+    pub(crate) fn take_back(&mut self, len: usize) {
+        self.edits.truncate(len);
+    }
+
     /// Writes the changes to the host's buffer. The bytes from `hold` on are taken out of it and returned: they are the
     /// carry of the next callback.
     pub(crate) fn finish(mut self, hold: Option<usize>) -> Result<Vec<u8>, Fault> {

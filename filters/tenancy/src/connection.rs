@@ -76,6 +76,10 @@ impl Filter for Connection {
             offered.iter().any(|(key, versions)| *key == ApiKey::METADATA && versions.contains(METADATA_BY_ID));
     }
 
+    fn forget(&mut self) {
+        self.request = Request::default();
+    }
+
     fn on_event(&mut self, message: &Message, event: &Event<'_>, context: &mut Context<'_>) -> Result<(), Fault> {
         match message.direction {
             Direction::Request => self.request.on_event(&self.tenant, &mut self.known, message, event, context),

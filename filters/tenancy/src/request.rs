@@ -262,10 +262,15 @@ impl Request {
             return;
         }
         let askable = self.void.is_none() && standing.is_none() && known.can_ask(&id, self.missing.len());
+        if askable && message.holdable && !message.resizable {
+            // It will be seen again, whole.
+            return context.hold();
+        }
         if askable {
             self.missing.insert(id);
         }
-        // A stream cannot be held: its broker says that the id is unknown, the client asks again, and then it is known.
+        // What has been passed on in part cannot be held: its broker says that the id is unknown, the client asks again, and then
+        // it is known. A producer that has sent more in the meantime may find it out of order and fail.
         if !askable || !message.resizable {
             self.hidden = true;
             tenant.hide(id, value, context);

@@ -1,6 +1,8 @@
 //! Who the client is, and which Kafka cluster the upstream is.
 
-use bifrost_chain::{ClientCertificate, ClientPrincipal, ClusterIdentityConfig, Config, Route, Step, VirtualCluster};
+use bifrost_chain::{
+    ClientCertificate, ClientPrincipal, ClusterIdentityConfig, Config, Node, Route, Step, VirtualCluster,
+};
 use bifrost_core::fault::Fault;
 use bifrost_core::host::Counter;
 use bifrost_core::session::OWN_CORRELATION_ID;
@@ -84,7 +86,7 @@ fn the_address_of_a_node_where_another_cluster_answers_is_forgotten() {
 
     let mut next = connect(&cluster, NODE_3);
     next.host = driver.host;
-    assert_eq!(next.driven.route(&mut next.host), Ok(Route::Cluster("bootstrap".into())), "asked for again");
+    assert_eq!(next.driven.route(&mut next.host), Ok(Route::Unknown(Node::Id(3))), "asked for again");
 }
 
 fn cluster_with_rules(rules: &str) -> VirtualCluster {

@@ -368,8 +368,17 @@ impl Session {
                         |message: &Message, listeners: Listeners, event: &Event<'_>, edits: &mut Edits| {
                             audience.on_event(message, listeners, event, edits)
                         };
-                    let progress = stream.run(view, self.chain.limits(), &mut on_event)?;
+                    let has_room = self.chain.has_room(stream.frame_bytes());
+                    let progress = stream.run(view, self.chain.limits(), has_room, &mut on_event)?;
                     let acks = stream.acks();
+                    if self.wishes.hold && direction == Direction::Request && stream.is_holdable() {
+                        let State::Stream(done) = core::mem::replace(&mut lane.state, State::Boundary) else {
+                            return Err(Fault::Internal("a stream that is none"));
+                        };
+                        at = self.collect_request(view, &done)?;
+                        self.chain.spare().keep_stream(done);
+                        continue;
+                    }
                     let next = match progress {
                         Progress::Done(end) => {
                             at = end;

@@ -8,10 +8,10 @@ use super::lane::{InFlight, Role, State};
 use crate::api_versions;
 use crate::edits::Edits;
 use crate::fault::Fault;
-use crate::filter::{Direction, Message, Plan};
+use crate::filter::{Direction, Message, Plan, Wishes};
 use crate::host::{Counter, Host};
 use crate::protocol::{ApiKey, api};
-use crate::stream;
+use crate::stream::{self, Stream};
 use crate::walker::{Event, Listeners, REQUEST_HEAD_BYTES, SIZE_BYTES};
 use crate::window::View;
 
@@ -71,14 +71,33 @@ impl Session {
             }
             // Whether a Produce request is answered stands behind its transactional id.
             Plan::Pass | Plan::Head => {
-                let message = Message { api, version, direction: Direction::Request, resizable: false, own: false };
+                let message = Message {
+                    api,
+                    version,
+                    direction: Direction::Request,
+                    resizable: false,
+                    holdable: false,
+                    own: false,
+                };
                 self.downstream.current = Some(request);
                 let layout = self.chain.layout(api, version, Direction::Request);
-                let stream = self.chain.spare().stream(layout, message, at, frame_bytes, request_plan)?;
+                let mut stream = self.chain.spare().stream(layout, message, at, frame_bytes, request_plan)?;
+                stream.begin(view);
                 self.downstream.state = State::Stream(stream);
             }
         }
         Ok(true)
+    }
+
+    /// A filter wants to hold a request that streams, of which nothing has been passed on: it is collected and seen again.
+    pub(super) fn collect_request(&mut self, view: &mut View<'_>, stream: &Stream) -> Result<usize, Fault> {
+        self.wishes = Wishes::default();
+        self.filters.iter_mut().for_each(|filter| filter.forget());
+        if let Some(request) = &mut self.downstream.current {
+            request.memos.clear();
+        }
+        self.downstream.state = State::Whole { frame_bytes: stream.frame_bytes() };
+        stream.take_back(view)
     }
 
     /// The request goes to the broker and waits for its answer; Produce with acks=0 has none.
@@ -108,7 +127,8 @@ impl Session {
     ) -> Result<bool, Fault> {
         let mut request = self.downstream.current.take().ok_or(Fault::Internal("request without a head"))?;
         let (api, version) = (request.api, request.version);
-        let message = Message { api, version, direction: Direction::Request, resizable: true, own: false };
+        let message =
+            Message { api, version, direction: Direction::Request, resizable: true, holdable: true, own: false };
         let frame = view.slice(range.clone())?.get(..range.len()).ok_or(Fault::Internal("short frame"))?;
         let layout = self.chain.layout(api, version, Direction::Request);
         let mut walker = self.chain.spare().walker(layout, frame.len());

@@ -49,7 +49,14 @@ impl Session {
             _ if matches!(request.role, Role::Carried(_)) => State::Replace { left: frame_bytes },
             Plan::Pass => State::Pass { left: frame_bytes },
             Plan::Head => {
-                let message = Message { api, version, direction: Direction::Response, resizable: false, own: false };
+                let message = Message {
+                    api,
+                    version,
+                    direction: Direction::Response,
+                    resizable: false,
+                    holdable: false,
+                    own: false,
+                };
                 let layout = self.chain.answer_layout(api, version, heeded);
                 State::Stream(self.chain.spare().stream(layout, message, at, frame_bytes, Plan::Head)?)
             }
@@ -60,7 +67,8 @@ impl Session {
             }
             Plan::Whole => {
                 let own = request.role.is_own();
-                let message = Message { api, version, direction: Direction::Response, resizable: true, own };
+                let message =
+                    Message { api, version, direction: Direction::Response, resizable: true, holdable: false, own };
                 let walker = Walker::new(self.chain.answer_layout(api, version, heeded), frame_bytes);
                 State::Collect(Box::new(Collected::new(walker, message, frame_bytes)))
             }
@@ -147,7 +155,7 @@ impl Session {
             view.replace(range, answer);
             return Ok(());
         }
-        let message = Message { api, version, direction: Direction::Response, resizable: true, own };
+        let message = Message { api, version, direction: Direction::Response, resizable: true, holdable: false, own };
         let layout = self.chain.answer_layout(api, version, request.heeded);
         let mut walker = self.chain.spare().walker(layout, frame.len());
         let mut audience = Audience {
