@@ -18,16 +18,25 @@ const ENTRIES_MAX: usize = 100;
 const PATTERN_BYTES_MAX: usize = 249;
 
 /// What is wrong, with paths below the filter's `config`.
-pub(crate) fn findings(config: &Config) -> Vec<Finding> {
+/// `identifies`: the listener tells who clients are.
+pub(crate) fn findings(config: &Config, identifies: bool) -> Vec<Finding> {
     let mut findings = Findings(Vec::new());
     if *config == Config::default() {
         findings.add("", "limits nothing; set a limit or remove the filter");
     }
     findings.limits("limits", &config.limits);
+    let principals: Vec<&str> = config.principals.iter().map(|entry| entry.principal.as_str()).collect();
+    findings.patterns("principals", "principal", &principals, |c| !is_invisible(c));
+    if !principals.is_empty() && !identifies {
+        findings.add("principals", "nobody is identified here; ask for client certificates in spec.listener.tls");
+    }
     let clients: Vec<&str> = config.clients.iter().map(|entry| entry.client_id.as_str()).collect();
     findings.patterns("clients", "clientId", &clients, |c| !is_invisible(c));
     let topics: Vec<&str> = config.topics.iter().map(|entry| entry.topic.as_str()).collect();
     findings.patterns("topics", "topic", &topics, |c| c == '*' || is_topic_char(c));
+    for (index, entry) in config.principals.iter().enumerate() {
+        findings.entry(&format!("principals[{index}].limits"), &entry.limits);
+    }
     for (index, entry) in config.clients.iter().enumerate() {
         findings.entry(&format!("clients[{index}].limits"), &entry.limits);
     }

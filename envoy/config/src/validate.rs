@@ -179,7 +179,8 @@ impl Check<'_> {
                 self.report(&format!("spec.virtualization.{path}"), message);
             }
         }
-        let quota = self.filters();
+        let identifies = downstream_tls.as_ref().is_none_or(|tls| tls.client_principal.is_some());
+        let quota = self.filters(identifies && spec.listener.tls.is_some());
         self.limits(&spec.limits);
         VirtualCluster {
             name: resource.metadata.name.clone(),
@@ -212,7 +213,7 @@ impl Check<'_> {
     }
 
     /// The configuration of the one filter that there is.
-    fn filters(&mut self) -> Option<bifrost_quota::Config> {
+    fn filters(&mut self, identifies: bool) -> Option<bifrost_quota::Config> {
         let mut quota = None;
         for (index, filter) in self.document.resource.spec.filters.iter().enumerate() {
             let path = format!("spec.filters[{index}]");
@@ -226,17 +227,17 @@ impl Check<'_> {
             } else if quota.is_some() {
                 self.report(&format!("{path}.name"), format!("'{QUOTA}' is in the list already; join the two"));
             } else {
-                quota = Some(self.quota(&format!("{path}.config")));
+                quota = Some(self.quota(&format!("{path}.config"), identifies));
             }
         }
         quota
     }
 
-    fn quota(&mut self, path: &str) -> bifrost_quota::Config {
+    fn quota(&mut self, path: &str, identifies: bool) -> bifrost_quota::Config {
         match self.document.typed(path) {
             Ok(config) => {
                 let config: bifrost_quota::Config = config.unwrap_or_default();
-                for (below, message) in quota::findings(&config) {
+                for (below, message) in quota::findings(&config, identifies) {
                     let dot = if below.is_empty() { "" } else { "." };
                     self.report(&format!("{path}{dot}{below}"), message);
                 }

@@ -64,6 +64,8 @@ pub struct Head<'a> {
     pub frame_bytes: usize,
     /// The client id of a request, as the client wrote it. `None`: null, or an answer.
     pub client_id: Option<&'a [u8]>,
+    /// Who the client is.
+    pub principal: &'a Principal,
 }
 
 /// Longest pause that a filter may ask for. A pause that seems longer is one from before the clock was set back; it is over.

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// Of all clients together.
     pub limits: Limits,
+    /// Of clients by who they are. Of several entries that fit a client the closest one counts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub principals: Vec<PrincipalLimits>,
     /// Of clients by their client id. Of several entries that fit a client the closest one counts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub clients: Vec<ClientLimits>,
@@ -42,6 +45,19 @@ pub struct Limits {
     /// least.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub burst_seconds: Option<u32>,
+}
+
+/// Limits of the clients that are certain principals.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PrincipalLimits {
+    /// A principal, or one with `*` for any text; `$anonymous` is who has shown no certificate.
+    pub principal: String,
+    /// The limits are those of each principal by itself, not of all that fit together.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub each: bool,
+    /// How much.
+    pub limits: Limits,
 }
 
 /// Limits of the clients with certain client ids.
@@ -144,9 +160,10 @@ impl Config {
     /// Whether creating topics or partitions is limited. Then topics are created with CreateTopics only.
     #[must_use]
     pub fn limits_creations(&self) -> bool {
-        let entries =
-            self.clients.iter().map(|entry| &entry.limits).chain(self.topics.iter().map(|entry| &entry.limits));
-        core::iter::once(&self.limits).chain(entries).any(Limits::limits_creations)
+        let principals = self.principals.iter().map(|entry| &entry.limits);
+        let clients = self.clients.iter().map(|entry| &entry.limits);
+        let topics = self.topics.iter().map(|entry| &entry.limits);
+        core::iter::once(&self.limits).chain(principals).chain(clients).chain(topics).any(Limits::limits_creations)
     }
 
     /// Whether `resource` is limited for any topic.

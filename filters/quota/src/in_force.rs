@@ -25,6 +25,7 @@ pub struct InForce {
 #[derive(Debug, Default)]
 struct State {
     whole: Option<Entry>,
+    principals: Vec<Entry>,
     clients: Vec<Entry>,
     topics: Vec<Entry>,
 }
@@ -45,7 +46,7 @@ struct Entry {
 /// What metrics say of one limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
-    /// `virtual_cluster`, `client_id.<pattern>` or `topic.<pattern>`.
+    /// `virtual_cluster`, `principal.<pattern>`, `client_id.<pattern>` or `topic.<pattern>`.
     pub subject: String,
     /// What is limited.
     pub resource: Resource,
@@ -74,6 +75,7 @@ impl InForce {
         let mut old: BTreeMap<String, Entry> = old
             .whole
             .into_iter()
+            .chain(old.principals)
             .chain(old.clients)
             .chain(old.topics)
             .map(|entry| (entry.name.clone(), entry))
@@ -83,6 +85,11 @@ impl InForce {
             _ => Entry::new(name, pattern, each, limits),
         };
         state.whole = Some(entry("virtual_cluster".to_owned(), "", false, &config.limits));
+        state.principals = config
+            .principals
+            .iter()
+            .map(|one| entry(format!("principal.{}", one.principal), &one.principal, one.each, &one.limits))
+            .collect();
         state.clients = config
             .clients
             .iter()
@@ -107,6 +114,11 @@ impl InForce {
         self.state.borrow_mut().whole.as_mut().map(|entry| entry.account(""))
     }
 
+    /// The account that the requests of this principal are charged to.
+    pub(crate) fn principal(&self, principal: &str) -> Option<Rc<Account>> {
+        closest(&mut self.state.borrow_mut().principals, principal)
+    }
+
     /// The account that the requests of a client with this id are charged to.
     pub(crate) fn client(&self, client_id: &str) -> Option<Rc<Account>> {
         closest(&mut self.state.borrow_mut().clients, client_id)
@@ -120,7 +132,7 @@ impl InForce {
     /// To be called about twice a second: tells other workers how many connections there are.
     pub fn tick(&self, host: &mut dyn Host) {
         let state = self.state.borrow();
-        for entry in state.whole.iter().chain(&state.clients) {
+        for entry in state.whole.iter().chain(&state.principals).chain(&state.clients) {
             entry.accounts.values().for_each(|account| account.connections.tick(host));
         }
     }
@@ -129,7 +141,7 @@ impl InForce {
     #[must_use]
     pub fn readings(&self) -> (Vec<Reading>, Vec<ConnectionReading>) {
         let state = self.state.borrow();
-        let entries = || state.whole.iter().chain(&state.clients).chain(&state.topics);
+        let entries = || state.whole.iter().chain(&state.principals).chain(&state.clients).chain(&state.topics);
         let reading = |entry: &Entry, resource| {
             let limit = entry.limits.of(resource)?;
             Some(Reading { subject: entry.name.clone(), resource, limit, used: entry.usage.take(resource) })

@@ -36,6 +36,7 @@ use std::rc::Rc;
 use bifrost_core::fault::Fault;
 use bifrost_core::filter::{Context, Direction, Filter, FilterConfig, Head, Heed, Message, PAUSE_MS_MAX, Plan};
 use bifrost_core::host::Host;
+use bifrost_core::principal::Principal;
 use bifrost_core::protocol::{Api, ApiKey, Entity, Field, Kind, VersionRange, api};
 use bifrost_core::walker::{Event, Value, holds};
 
@@ -43,7 +44,7 @@ use account::Account;
 use creation::Creation;
 
 pub use account::Used;
-pub use config::{ClientLimits, Config, Limits, Resource, TopicLimits};
+pub use config::{ClientLimits, Config, Limits, PrincipalLimits, Resource, TopicLimits};
 pub use in_force::{ConnectionReading, InForce, Reading};
 pub use names::TopicNames;
 
@@ -143,6 +144,7 @@ impl FilterConfig for Quota {
             stops_auto_creation: self.stops_auto_creation,
             generation: self.in_force.generation(),
             whole: None,
+            principal: None,
             client_id: None,
             client: None,
             produced_to: None,
@@ -162,6 +164,7 @@ struct Connection {
     /// Of the limits that the accounts are from.
     generation: u64,
     whole: Option<Rc<Account>>,
+    principal: Option<Rc<Account>>,
     /// Of the last request.
     client_id: Option<Vec<u8>>,
     client: Option<Rc<Account>>,
@@ -190,7 +193,7 @@ impl Filter for Connection {
         match head.direction {
             Direction::Request => {
                 self.produced_to = None;
-                self.bind(head.client_id.unwrap_or_default(), host)?;
+                self.bind(head.principal, head.client_id.unwrap_or_default(), host)?;
                 until_ms = self.charge(Resource::Requests, 1, host);
                 if head.api.key == ApiKey::PRODUCE {
                     until_ms = until_ms.max(self.charge(Resource::ProduceBytes, bytes(head.frame_bytes), host));
@@ -242,7 +245,7 @@ impl Filter for Connection {
 
 impl Connection {
     /// Takes over the limits in force and the accounts of whoever sends this request.
-    fn bind(&mut self, client_id: &[u8], host: &mut dyn Host) -> Result<(), Fault> {
+    fn bind(&mut self, principal: &Principal, client_id: &[u8], host: &mut dyn Host) -> Result<(), Fault> {
         let is_new = self.generation != self.in_force.generation();
         if is_new {
             self.generation = self.in_force.generation();
@@ -250,6 +253,16 @@ impl Connection {
             replace(&mut self.whole, self.in_force.whole(), |account| {
                 account.connections.add();
                 Ok(())
+            })?;
+        }
+        let is_first = self.client_id.is_none();
+        if is_new || is_first {
+            replace(&mut self.principal, self.in_force.principal(principal.name()), |account| match is_first {
+                true => enter(account, "of the principal", host),
+                false => {
+                    account.connections.add();
+                    Ok(())
+                }
             })?;
         }
         let is_other = self.client_id.as_deref() != Some(client_id);
@@ -268,8 +281,12 @@ impl Connection {
     }
 
     fn charge(&self, resource: Resource, tokens: u64, host: &mut dyn Host) -> u64 {
-        let accounts = self.whole.iter().chain(&self.client);
-        accounts.map(|account| account.charge(resource, tokens, host)).max().unwrap_or(0)
+        self.accounts().map(|account| account.charge(resource, tokens, host)).max().unwrap_or(0)
+    }
+
+    /// Those of the virtual cluster, the principal and the client id.
+    fn accounts(&self) -> impl Iterator<Item = &Rc<Account>> {
+        self.whole.iter().chain(&self.principal).chain(&self.client)
     }
 
     fn pause(&mut self, until_ms: u64, context: &mut Context<'_>) {
@@ -308,7 +325,7 @@ impl Connection {
             }
             (ApiKey::CREATE_TOPICS | ApiKey::CREATE_PARTITIONS, Event::End) => {
                 let creation = core::mem::take(&mut self.creation);
-                let accounts: Vec<Rc<Account>> = self.whole.iter().chain(&self.client).cloned().collect();
+                let accounts: Vec<Rc<Account>> = self.accounts().cloned().collect();
                 let until_ms = creation.end(&self.in_force, &accounts, message, context)?;
                 self.pause(until_ms, context);
             }
@@ -321,7 +338,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.whole.iter().chain(&self.client).for_each(|account| account.connections.leave());
+        self.accounts().for_each(|account| account.connections.leave());
     }
 }
 

@@ -122,7 +122,7 @@ fn bootstrap(options: &RenderOptions, resources: Value) -> Value {
 fn stats_tags() -> Value {
     json!([
         // What of a virtual cluster a quota is for: a client id or topic with any characters but line breaks.
-        { "tag_name": "quota", "regex": "^wasmcustom\\.bifrost\\.[^.]+\\.quota\\.(?:client_id|topic)(\\.(.+))\\.[a-z_]+\\.[a-z_]+$" },
+        { "tag_name": "quota", "regex": "^wasmcustom\\.bifrost\\.[^.]+\\.quota\\.(?:principal|client_id|topic)(\\.(.+))\\.[a-z_]+\\.[a-z_]+$" },
         { "tag_name": "virtual_cluster", "regex": "^wasmcustom\\.bifrost\\.(([^.]+)\\.)" },
         { "tag_name": "reason", "regex": "^wasmcustom\\.bifrost\\.[^.]+\\.closed(\\.([^.]+))$" }
     ])

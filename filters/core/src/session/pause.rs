@@ -75,8 +75,9 @@ impl Session {
             None => None,
         };
         let direction = Direction::Request;
+        let head = Head { api, version, direction, frame_bytes, client_id, principal: &self.principal };
         for filter in &mut self.filters {
-            let heed = filter.on_head(&Head { api, version, direction, frame_bytes, client_id }, host)?;
+            let heed = filter.on_head(&head, host)?;
             self.pause.extend(heed.pause_until_ms);
         }
         Ok(true)
@@ -90,8 +91,9 @@ impl Session {
     ) -> Result<Plan, Fault> {
         let direction = Direction::Response;
         let mut plan = Plan::Pass;
+        let head = Head { api, version, direction, frame_bytes, client_id: None, principal: &self.principal };
         for filter in &mut self.filters {
-            let heed = filter.on_head(&Head { api, version, direction, frame_bytes, client_id: None }, host)?;
+            let heed = filter.on_head(&head, host)?;
             plan = plan.max(heed.plan);
             self.pause.extend(heed.pause_until_ms);
         }

@@ -15,12 +15,14 @@ mod creation;
 mod every_answer;
 mod host_calls;
 mod pauses;
+mod principals;
 mod topics;
 
 use std::rc::Rc;
 
 use bifrost_core::filter::{Chain, Direction, FilterConfig};
 use bifrost_core::limits::Limits as Bounds;
+use bifrost_core::principal::Principal;
 use bifrost_core::protocol::ApiKey;
 use bifrost_core::session::Session;
 use bifrost_quota::{Config, InForce, Limits, Quota, TopicNames};
@@ -63,9 +65,14 @@ impl Cluster {
     }
 
     fn connect(&self) -> Talk {
+        self.connect_as("client", Principal::default())
+    }
+
+    fn connect_as(&self, client_id: &'static str, principal: Principal) -> Talk {
         let mut driver = Driver::new(Session::new(Rc::clone(&self.chain)));
         driver.driven.handle_connection(&mut driver.host).unwrap();
-        Talk { driver, client_id: "client" }
+        driver.driven.identify(principal);
+        Talk { driver, client_id }
     }
 }
 
