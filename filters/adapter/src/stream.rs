@@ -347,6 +347,9 @@ fn arrival() -> Arrival {
 
 /// The client for logs: its address, and who it is if that was asked.
 fn client(connection: Option<&Connection>) -> String {
+    if connection.is_some_and(Connection::asks) {
+        return "the gateway, which asks for the nodes".to_owned();
+    }
     match connection.and_then(Connection::principal) {
         Some(principal) => format!("{} ({principal})", peer()),
         None => peer(),

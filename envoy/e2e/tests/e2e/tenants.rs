@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use bifrost_e2e::clients::{Clients, Family};
 use bifrost_e2e::gateway::{GATEWAY_IP, Gateway, VirtualCluster};
@@ -10,6 +11,9 @@ use bifrost_e2e::run_dir::RunDir;
 use bifrost_e2e::tools::Tools;
 
 use crate::fixture::shared;
+
+/// Longer than a producer goes on trying.
+const PATIENCE: Duration = Duration::from_secs(150);
 
 const TENANTS: [&str; 2] = ["tenantA-", "tenantB-"];
 
@@ -20,6 +24,41 @@ fn tenants_with_the_same_names_get_their_own_records() {
     assert_tenants_do_not_meet(&fixture.tools, &fixture.run, &fixture.kafka);
 
     fixture.assert_brokers_are_hidden();
+}
+
+/// A gateway that has just started knows no topic ids. A producer that gives one, and sends its next requests behind it, must not
+/// see the second accepted and the first refused.
+#[test]
+fn idempotent_producers_lose_nothing_when_the_gateway_forgets_their_topics() {
+    let fixture = shared();
+    let names = "topicPrefix: forgotten-, groupPrefix: forgotten-, transactionIdPrefix: forgotten-";
+    let virtual_cluster = VirtualCluster::new("forgetful", &fixture.kafka.bootstrap_servers())
+        .more(&format!("  virtualization: {{ {names} }}\n"));
+    let gateway = Gateway::start(&fixture.tools, &fixture.run, "forgetful", &[virtual_cluster]).unwrap();
+    let clients = Clients::new(&fixture.tools, &fixture.run, gateway.bootstrap(0)).unwrap();
+    let create = [("topic", "orders"), ("partitions", "3"), ("replication", "3")];
+    clients.run(Family::Java, "create-topic", &create).unwrap();
+    // Small batches, so that many requests are under way to one node.
+    let write = |family, first, batch: (&str, &str)| {
+        let records = [("topic", "orders"), ("count", "3000"), ("size", "100"), ("pause_ms", "3"), ("first", first)];
+        let arguments: Vec<_> = records.into_iter().chain([("acks", "all"), batch]).collect();
+        clients.start(family, "produce", &arguments).unwrap()
+    };
+    let mut java = write(Family::Java, "0", ("config.batch.size", "200"));
+    let mut librdkafka = write(Family::Librdkafka, "100000", ("config.batch.num.messages", "1"));
+    thread::sleep(Duration::from_secs(3));
+
+    let gateway = gateway.restart(&fixture.tools).unwrap();
+    thread::sleep(Duration::from_secs(2));
+    let gateway = gateway.restart(&fixture.tools).unwrap();
+    let sent = [java.finish(PATIENCE).unwrap(), librdkafka.finish(PATIENCE).unwrap()];
+
+    let checksums = sent.iter().map(|sent| sent["checksum"].as_str().unwrap().parse::<u64>().unwrap());
+    let expected = checksums.fold(0, u64::wrapping_add);
+    let consume = [("topic", "orders"), ("group", "all"), ("count", "6000"), ("timeout_ms", "60000")];
+    let received = clients.tally(Family::Java, "consume", &consume).unwrap();
+    assert_eq!((received.count, received.checksum), (6000, expected.to_string()));
+    gateway.stop().unwrap();
 }
 
 /// Both tenants create the same topic, write different records with and without transactions of the same transactional id, and
