@@ -257,7 +257,7 @@ impl Stream {
                 // Only tag sections are left, which nobody changes: they need not be copied to be seen.
                 Event::Records(..) if self.walker.is_at_last_field() => {
                     self.check_promise()?;
-                    on_event(&self.message, Listeners::ALL, &Event::End, &mut self.edits)?;
+                    on_event(&self.message, self.walker.end_listeners(), &Event::End, &mut self.edits)?;
                     return Ok(Pause::Seen);
                 }
                 Event::Records(..) => return Ok(Pause::Turn),

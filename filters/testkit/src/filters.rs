@@ -40,6 +40,29 @@ impl FilterConfig for Only {
     }
 }
 
+/// Wants to hear of nothing, and ends the connection if it does.
+pub struct Deaf;
+
+impl FilterConfig for Deaf {
+    fn supported(&self, key: ApiKey) -> Option<VersionRange> {
+        api(key).map(|api| api.versions)
+    }
+
+    fn plan(&self, _: &'static Api, _: i16, _: Direction) -> Plan {
+        Plan::Pass
+    }
+
+    fn connect(&self) -> Box<dyn Filter> {
+        Box::new(Deaf)
+    }
+}
+
+impl Filter for Deaf {
+    fn on_event(&mut self, _: &Message, _: &Event<'_>, _: &mut Context<'_>) -> Result<(), Fault> {
+        Err(Fault::Internal("heard of something that it did not want"))
+    }
+}
+
 struct Idle;
 
 impl Filter for Idle {

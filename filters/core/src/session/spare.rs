@@ -8,7 +8,7 @@ use crate::filter::{Message, Plan};
 use crate::stream::Stream;
 use crate::walker::{Layout, Walker};
 
-/// So many of each kind are kept; more are only used while as many frames stream past at once.
+/// So many streams are kept; more are only used while as many frames stream past at once.
 const KEPT_MAX: usize = 16;
 
 /// What is kept.

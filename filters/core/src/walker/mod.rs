@@ -118,6 +118,11 @@ impl Walker {
         self.walk.at
     }
 
+    /// Who hears of the end.
+    pub(crate) fn end_listeners(&self) -> Listeners {
+        self.layout.listeners
+    }
+
     /// Size fields of the known tagged fields met so far, in wire order.
     #[must_use]
     pub fn tag_sizes(&self) -> &[TagSize] {

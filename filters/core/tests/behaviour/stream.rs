@@ -5,7 +5,7 @@ use bifrost_core::limits::Limits;
 use bifrost_core::protocol::{ApiKey, Field};
 use bifrost_testkit::choices::Choices;
 use bifrost_testkit::driver::Driver;
-use bifrost_testkit::filters::Observer;
+use bifrost_testkit::filters::{Deaf, Observer};
 use bifrost_testkit::frames;
 use bifrost_testkit::generate::{Content, generate, generate_with};
 use kafka_protocol::messages::fetch_response::{FetchResponse, FetchableTopicResponse, PartitionData};
@@ -37,6 +37,18 @@ fn records_that_end_a_frame_arrive_in_any_pieces() {
         let mut driver = fetching(4);
         driver.broker_in(&[size], &answer).unwrap_or_else(|fault| panic!("pieces of {size}: {fault}"));
         assert_eq!(driver.to_client, answer, "pieces of {size}");
+    }
+}
+
+#[test]
+fn a_filter_that_wants_nothing_hears_nothing_while_another_listens() {
+    for plan in [Plan::Head, Plan::Whole] {
+        let mut driver = connection(vec![Box::new(Deaf), Box::new(Observer(plan)), Box::new(Deaf)], Limits::default());
+        let request = frames::request(4, 1, &FetchRequest::default());
+        driver.client(&request).expect("a request");
+        let answer = fetched(4, PartitionData::default().with_records(Some(vec![7; 300].into())));
+        driver.broker(&answer).expect("its answer");
+        assert_eq!(driver.to_client, answer);
     }
 }
 
