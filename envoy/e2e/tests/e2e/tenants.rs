@@ -26,8 +26,8 @@ fn tenants_with_the_same_names_get_their_own_records() {
     fixture.assert_brokers_are_hidden();
 }
 
-/// A gateway that has just started knows no topic ids. A producer that gives one, and sends its next requests behind it, must not
-/// see the second accepted and the first refused.
+/// A gateway that has just started knows no topic ids. These clients ask for metadata when they come back, so what becomes of a
+/// request that comes before that is tested with `filters/tenancy` alone (`requests_with_unknown_ids_wait_in_order...`).
 #[test]
 fn idempotent_producers_lose_nothing_when_the_gateway_forgets_their_topics() {
     let fixture = shared();
