@@ -9,6 +9,11 @@ use bifrost_e2e::gateway::{GATEWAY_IP, Gateway, VirtualCluster};
 use bifrost_e2e::kafka::Kafka;
 use bifrost_e2e::run_dir::RunDir;
 use bifrost_e2e::tools::Tools;
+use bifrost_e2e::wire::{self, RawClient};
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::{InitProducerIdRequest, MetadataRequest, ProduceRequest};
+use kafka_protocol::records::{Compression, Record, RecordBatchEncoder, RecordEncodeOptions, TimestampType};
 
 use crate::fixture::shared;
 
@@ -26,8 +31,68 @@ fn tenants_with_the_same_names_get_their_own_records() {
     fixture.assert_brokers_are_hidden();
 }
 
+/// A gateway that has just started knows no topic ids. A producer that gives one, and sends its next request behind it, must not see
+/// the second accepted and the first refused: it would be out of order for ever.
+#[test]
+fn requests_in_flight_keep_their_order_when_the_gateway_forgets_their_topic() {
+    let fixture = shared();
+    let virtual_cluster = VirtualCluster::new("ordered", &fixture.kafka.bootstrap_servers())
+        .more("  virtualization: { topicPrefix: ordered-, groupPrefix: ordered-, transactionIdPrefix: ordered- }\n");
+    let gateway = Gateway::start(&fixture.tools, &fixture.run, "ordered", &[virtual_cluster]).unwrap();
+    let clients = Clients::new(&fixture.tools, &fixture.run, gateway.bootstrap(0)).unwrap();
+    clients
+        .run(Family::Java, "create-topic", &[("topic", "orders"), ("partitions", "1"), ("replication", "1")])
+        .unwrap();
+    let mut client = RawClient::connect(gateway.bootstrap(0)).unwrap();
+    let metadata = client.call(12, 1, &MetadataRequest::default().with_topics(None)).unwrap();
+    let [topic] = &metadata.topics[..] else { panic!("one topic: {metadata:?}") };
+    let leader = metadata.brokers.iter().find(|broker| broker.node_id == topic.partitions[0].leader_id).unwrap();
+    let producer = client.call(4, 2, &InitProducerIdRequest::default()).unwrap();
+
+    let gateway = gateway.restart(&fixture.tools).unwrap();
+    let mut client = RawClient::connect((&*leader.host, u16::try_from(leader.port).unwrap())).unwrap();
+    client.call(3, 1, &wire::api_versions()).unwrap();
+    let requests = [0, 1, 2].map(|sequence| {
+        let data = PartitionProduceData::default().with_records(Some(idempotent(producer.producer_id.0, sequence)));
+        let data = TopicProduceData::default().with_topic_id(topic.topic_id).with_partition_data(vec![data]);
+        let request = ProduceRequest::default().with_acks(-1).with_timeout_ms(30_000).with_topic_data(vec![data]);
+        wire::frame(13, 10 + sequence, &request).unwrap()
+    });
+    client.send(&requests.concat()).unwrap();
+
+    for sequence in [0, 1, 2] {
+        let (id, answer) = wire::decode::<ProduceRequest>(13, client.receive().unwrap()).unwrap();
+        let partition = &answer.responses[0].partition_responses[0];
+        assert_eq!((id, partition.error_code, partition.base_offset), (10 + sequence, 0, i64::from(sequence)));
+    }
+    gateway.stop().unwrap();
+}
+
+/// A batch of one record of an idempotent producer.
+fn idempotent(producer_id: i64, sequence: i32) -> Bytes {
+    let record = Record {
+        transactional: false,
+        control: false,
+        delete_horizon: false,
+        partition_leader_epoch: -1,
+        producer_id,
+        producer_epoch: 0,
+        timestamp_type: TimestampType::Creation,
+        offset: 0,
+        sequence,
+        timestamp: 1_790_000_000_000,
+        key: None,
+        value: Some("value".into()),
+        headers: Default::default(),
+    };
+    let mut batch = BytesMut::new();
+    let options = RecordEncodeOptions { version: 2, compression: Compression::None };
+    RecordBatchEncoder::encode(&mut batch, [&record], &options).unwrap();
+    batch.freeze()
+}
+
 /// A gateway that has just started knows no topic ids. These clients ask for metadata when they come back, so what becomes of a
-/// request that comes before that is tested with `filters/tenancy` alone (`requests_with_unknown_ids_wait_in_order...`).
+/// request that comes before that is tested above.
 #[test]
 fn idempotent_producers_lose_nothing_when_the_gateway_forgets_their_topics() {
     let fixture = shared();
